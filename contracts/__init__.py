@@ -1,0 +1,1 @@
+"""The shared language: messages, money, topics. Imports pydantic and the standard library only."""

@@ -1,0 +1,153 @@
+"""Topic `orders`: what was bought, paid and delivered."""
+
+from __future__ import annotations
+
+from contracts.base import (
+    Bps,
+    CountryCode,
+    Currency,
+    Flag,
+    Identifier,
+    Instant,
+    Message,
+    MinorUnits,
+    OpenEnum,
+    Part,
+    Points,
+    Quantity,
+    SignedMinorUnits,
+    Text,
+    Version,
+)
+
+
+class BuyerType(OpenEnum):
+    CONSUMER = "consumer"
+    BUSINESS = "business"
+    UNKNOWN = "unknown"
+
+
+class Trait(OpenEnum):
+    PERISHABLE = "perishable"
+    PERSONALISED = "personalised"
+    SEALED_HYGIENE = "sealed_hygiene"
+    SEALED_MEDIA = "sealed_media"
+    DIGITAL = "digital"
+    FINAL_SALE = "final_sale"
+    HAZARDOUS = "hazardous"
+    UNKNOWN = "unknown"
+
+
+class Processor(OpenEnum):
+    STRIPE = "stripe"
+    SANDBOX = "sandbox"
+    UNKNOWN = "unknown"
+
+
+class PaymentMethod(OpenEnum):
+    CARD = "card"
+    PAYPAL = "paypal"
+    BANK_DEBIT = "bank_debit"
+    WALLET = "wallet"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class Address(Part):
+    name: Text
+    line1: Text
+    line2: Text | None = None
+    city: Text
+    region: Text | None = None
+    postal_code: Text
+    country: CountryCode
+
+
+class Buyer(Part):
+    customer_id: Identifier
+    email: Text
+    type: BuyerType = BuyerType.CONSUMER
+    country: CountryCode
+    region: Identifier | None = None
+    """The part of ISO 3166-2 after the hyphen (``CA``)."""
+    customer_since: Instant | None = None
+    lifetime_value: SignedMinorUnits | None = None
+
+
+class OrderLine(Part):
+    line_id: Identifier
+    sku: Identifier
+    title: Text
+    category: Text
+    quantity: Quantity
+    unit_price: MinorUnits
+    """Before discount; contains the tax where ``prices_include_tax``."""
+    discount_total: MinorUnits = 0
+    """For the whole line."""
+    tax_total: MinorUnits = 0
+    """For the whole line."""
+    tax_rate_bps: Bps = 0
+    weight_grams: MinorUnits | None = None
+    traits: tuple[Trait, ...] = ()
+
+
+class Shipping(Part):
+    method: Text
+    paid: MinorUnits
+    tax_total: MinorUnits = 0
+    tax_rate_bps: Bps | None = None
+    cheapest_offered: MinorUnits
+
+
+class Payment(Part):
+    payment_id: Identifier
+    processor: Processor
+    processor_reference: Identifier
+    method: PaymentMethod
+    network: Text | None = None
+    last4: Text | None = None
+    captured: MinorUnits
+    captured_at: Instant
+
+
+class Loyalty(Part):
+    program_id: Identifier
+    points_earned: Points = 0
+    points_redeemed: Points = 0
+    redeemed_value: MinorUnits = 0
+
+
+class DeliveredLine(Part):
+    line_id: Identifier
+    quantity: Quantity
+
+
+class Delivery(Part):
+    delivery_id: Identifier
+    shipped_at: Instant | None = None
+    delivered_at: Instant | None = None
+    lines: tuple[DeliveredLine, ...] = ()
+
+
+class WithdrawalInformation(Part):
+    provided_at: Instant
+    document_version: Text
+
+
+class OrderSnapshot(Message):
+    """An order as it stands; a higher ``version`` replaces a lower one."""
+
+    order_id: Identifier
+    order_number: Identifier
+    version: Version
+    placed_at: Instant
+    currency: Currency
+    prices_include_tax: Flag
+    buyer: Buyer
+    ship_to: Address | None = None
+    lines: tuple[OrderLine, ...]
+    shipping: Shipping
+    payments: tuple[Payment, ...] = ()
+    loyalty: Loyalty | None = None
+    deliveries: tuple[Delivery, ...] = ()
+    withdrawal_information: WithdrawalInformation | None = None

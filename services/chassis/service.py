@@ -1,0 +1,42 @@
+"""What makes a service out of the chassis: its handlers, its store, its executors."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from contracts.base import Message
+from services.chassis.work import UnitOfWork
+
+Work = TypeVar("Work", bound=UnitOfWork)
+
+Handler = Callable[[Any, Any], None]
+"""(unit of work, message body) -> None; synchronous; no I/O."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Again:
+    """An executor's answer: not now; claim this effect again at `at`."""
+
+    at: datetime
+    reason: str
+
+
+Executor = Callable[[Any], Awaitable[Message | Again]]
+"""Effect payload -> the message to self that reports the outcome. Raises Transient to be retried."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service(Generic[Work]):
+    """`name` is the consumer group, the database and the CloudEvents source `/services/<name>`."""
+
+    name: str
+    work: Callable[[datetime], Work]
+    """Makes an empty unit of work for one transaction; its argument is now."""
+    handlers: Mapping[type[Message], Handler]
+    """Message type -> handler, for topics, deadlines, effects and `RecordQuarantined` alike."""
+    executors: Mapping[str, Executor] = field(default_factory=dict)
+    """Effect kind -> executor."""
+    effect_concurrency_max: int = 32
