@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.blackbox.world import Stranger, World, running
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One system for all tests of this folder; every test has its own orders."""
+    home: Path = tmp_path_factory.mktemp("blackbox")
+    with running(home, RETURNS_TIME_SCALE="1") as started:
+        yield started
+
+
+@pytest_asyncio.fixture
+async def stranger(world: World) -> AsyncIterator[Stranger]:
+    person = Stranger(world)
+    yield person
+    await person.close()
