@@ -1,1 +1,1 @@
-"""The microservice chassis: what every service of this project does alike, and nothing of returns."""
+"""The microservice chassis: what every service does alike, and nothing of returns."""

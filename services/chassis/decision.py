@@ -27,7 +27,7 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deadline:
-    """A message to self at an instant. The pair (name, subject) is unique: setting it again moves it.
+    """A message to self at an instant. (name, subject) is unique: setting it again moves it.
 
     `message` None cancels. State decides, when it fires, whether it still matters.
     """

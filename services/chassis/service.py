@@ -25,7 +25,7 @@ class Again:
 
 
 Executor = Callable[[Any], Awaitable[Message | Again]]
-"""Effect payload -> the message to self that reports the outcome. Raises Transient to be retried."""
+"""Effect payload -> the message to self that reports the outcome. Transient: try again."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from asyncpg import Connection
 from asyncpg.pool import PoolConnectionProxy
@@ -15,7 +15,10 @@ from contracts.envelope import Envelope
 from services.chassis.decision import Deadline, Decision, Effect
 
 Aggregate = TypeVar("Aggregate")
-AnyConnection = Connection | PoolConnectionProxy
+AnyConnection: TypeAlias = "Connection[Any] | PoolConnectionProxy[Any]"
+
+SELF = frozenset({"deadline", "effect", "http", "quarantine"})
+"""The `topic` of messages that a service sends to itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,12 +28,19 @@ class Received:
     body: Message
     envelope: Envelope
     topic: str
-    """A topic, or ``deadline``, ``effect`` or ``http`` for messages to self."""
+    """A topic, or one of SELF for messages to self."""
     partition: int = 0
     offset: int = 0
     key: str | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
     value: bytes = b""
+    tries: int = 0
+    """How often it was parked and taken up again."""
+
+    @property
+    def origin_id(self) -> str | None:
+        """The ce_id of the message from outside that started this."""
+        return self.envelope.causation_id if self.topic in SELF else self.envelope.id
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +99,7 @@ class UnitOfWork:
     message: Received = field(init=False)
     """The message being handled."""
     last_chance: bool = field(init=False, default=False)
-    """True when the message was parked and its patience is over: parking it again quarantines it."""
+    """The message was parked and its patience is over: parking it again quarantines it."""
     published: list[Published] = field(init=False, default_factory=list)
     effects: list[tuple[Effect, Received]] = field(init=False, default_factory=list)
     deadlines: dict[tuple[str, str], tuple[Deadline, Received]] = field(
@@ -110,7 +120,7 @@ class UnitOfWork:
     async def load(
         self, connection: AnyConnection, keys: Sequence[str], messages: Sequence[Received]
     ) -> None:
-        """Load every aggregate of these (locked, sorted) keys. A constant number of queries (≤ 3)."""
+        """Load every aggregate of these locked keys. A constant number of queries (≤ 3)."""
         raise NotImplementedError
 
     async def save(self, connection: AnyConnection) -> None:

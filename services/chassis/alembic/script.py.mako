@@ -1,0 +1,15 @@
+"""${message}"""
+
+from alembic import op
+
+from services.chassis import migrate
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = ${repr(branch_labels)}
+depends_on = ${repr(depends_on)}
+
+
+def upgrade() -> None:
+    migrate.sql(op, """
+    """)

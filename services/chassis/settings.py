@@ -1,0 +1,89 @@
+"""Settings from the environment. Every name is public: see the README's table."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+UNSCALED_WAIT_MAX = timedelta(minutes=1)
+SCALED_WAIT_MIN = timedelta(seconds=1)
+
+
+def default_home() -> Path:
+    return Path.home() / ".cache" / "returns"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(extra="ignore", case_sensitive=False)
+
+    kafka_bootstrap_servers: str = ""
+    kafka_security_protocol: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: str = "SCRAM-SHA-512"
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: str = ""
+    topic_prefix: str = ""
+
+    commerce_database_url: str = ""
+    fulfillment_database_url: str = ""
+    payment_database_url: str = ""
+    gateway_database_url: str = ""
+    chat_database_url: str = ""
+
+    gateway_port: int = 8080
+    chat_port: int = 8081
+    payment_port: int = 8082
+    commerce_port: int = 8083
+    fulfillment_port: int = 8084
+    sandbox_port: int = 8090
+    listen_host: str = "127.0.0.1"
+
+    gateway_url: str = "http://127.0.0.1:8080"
+    commerce_url: str = "http://127.0.0.1:8083"
+    payment_url: str = "http://127.0.0.1:8082"
+    sandbox_url: str = "http://127.0.0.1:8090"
+
+    stripe_api_key: str = ""
+    stripe_api_base: str = ""
+    stripe_webhook_secret: str = "whsec_sandbox"
+    policy_path: str = ""
+    smtp_url: str = ""
+    otel_exporter_otlp_endpoint: str = ""
+    log_level: str = "INFO"
+    returns_api_keys_file: str = ""
+    returns_home: Path = Field(default_factory=default_home)
+    returns_time_scale: float = Field(default=1, ge=1)
+    embedded_broker: Literal["auto", "kafka", "librdkafka"] = "auto"
+
+    def database_url(self, service: str) -> str:
+        """Raises SystemExit with one sentence when it is not set."""
+        url = str(getattr(self, f"{service}_database_url"))
+        if not url:
+            raise SystemExit(f"{service.upper()}_DATABASE_URL is not set: name {service}'s store")
+        return url
+
+    def bootstrap_servers(self) -> str:
+        """Raises SystemExit with one sentence when it is not set."""
+        if not self.kafka_bootstrap_servers:
+            raise SystemExit("KAFKA_BOOTSTRAP_SERVERS is not set: name the broker as host:port")
+        return self.kafka_bootstrap_servers
+
+    def port(self, service: str) -> int:
+        return int(getattr(self, f"{service}_port"))
+
+    def topic(self, name: str) -> str:
+        """The broker's name of a topic."""
+        return f"{self.topic_prefix}{name}"
+
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """All live secrets; the first one signs."""
+        return tuple(s.strip() for s in self.stripe_webhook_secret.split(",") if s.strip())
+
+    def scaled(self, wait: timedelta) -> timedelta:
+        """A wait as this system waits it: over a minute it is divided by RETURNS_TIME_SCALE."""
+        if wait <= UNSCALED_WAIT_MAX or self.returns_time_scale == 1:
+            return wait
+        return max(wait / self.returns_time_scale, SCALED_WAIT_MIN)
