@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from services.chassis.errors import Transient
@@ -102,6 +102,7 @@ class Consumer:
             security=security(settings),
             allow_auto_create_topics=False,
             consumer_only=True,
+            parser=self._unparsed,
             decoder=_undecoded,
             logger=None,
             graceful_timeout=GRACE_SECONDS,
@@ -119,6 +120,7 @@ class Consumer:
             heartbeat_interval_ms=HEARTBEAT_MS,
             max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
             listener=self._drain,
+            no_reply=True,
         )
         self.subscriber(self._on_batch)
 
@@ -137,6 +139,12 @@ class Consumer:
 
     async def ping(self) -> bool:
         return await self.broker.ping(timeout=2.0)
+
+    async def _unparsed(self, message: Any) -> KafkaAckableMessage:
+        """Headers that are not UTF-8 break FastStream's own parser: the pipeline parses."""
+        return KafkaAckableMessage(
+            body=b"", headers={}, raw_message=message, consumer=self.subscriber.consumer
+        )
 
     async def _on_batch(self, message: KafkaMessage) -> None:
         self._drain.idle.clear()
@@ -180,5 +188,3 @@ def _record(raw: Any) -> Record:
         headers=tuple((name, value or b"") for name, value in raw.headers),
         value=raw.value,
     )
-
-

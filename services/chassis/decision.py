@@ -16,10 +16,9 @@ class Effect:
     """An intent to act on the outside world, stored now and carried out after the commit.
 
     `id` is derived from the business, so that the same intent is recorded once.
-    `payload` is handed to the executor registered for `kind`; its answer is a message to self.
+    `payload` is handed to the executor registered for its type; the answer is a message to self.
     """
 
-    kind: str
     id: str
     payload: Message
     not_before: datetime | None = None

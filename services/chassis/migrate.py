@@ -1,79 +1,62 @@
-"""Migrations, run as a step of their own: ``python -m services.chassis.migrate commerce payment``.
+"""`python -m services.chassis.migrate SERVICE…`: brings stores up to date; safe to run twice.
 
-Safe to run twice and at the same time. A revision is raw SQL: ``migrate.sql(op, "…")``.
+Revisions lie in `services/<name>/migrations/versions`; they are plain SQL. They run as the
+migrator's role (``<SERVICE>_MIGRATION_DATABASE_URL``, else ``<SERVICE>_DATABASE_URL``); rights are
+granted to the role named in ``<SERVICE>_DATABASE_URL``.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from importlib import resources
+from urllib.parse import urlsplit
 
-from alembic import command
-from alembic.config import Config
+from services.chassis.settings import Settings
 
-SERVICES = Path(__file__).resolve().parent.parent
-CHASSIS_TABLES = ("inbox", "outbox", "effects", "deadlines", "parked", "quarantine")
+MIGRATION_LOCK = 0x0B0C6
 
 
-def upgrade(service: str, url: str, *, runtime_role: str | None = None) -> None:
-    """Bring the store of `service` up to its newest revision.
+def migrate(service: str, url: str, runtime_role: str) -> None:
+    """Apply every revision that is missing. Concurrent runs wait for each other."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.pool import NullPool
 
-    `url` belongs to the migrating role, `runtime_role` gets only what the revisions grant.
-    """
     config = Config()
-    config.set_main_option("script_location", str(SERVICES / "chassis" / "alembic"))
+    base = resources.files("services") / service / "migrations"
+    config.set_main_option("script_location", str(resources.files("services.chassis") / "schema"))
+    config.set_main_option("version_locations", str(base / "versions"))
     config.set_main_option("path_separator", "os")
-    config.set_main_option(
-        "version_locations", str(SERVICES / service / "migrations" / "versions")
-    )
-    config.attributes["url"] = url
-    config.attributes["runtime_role"] = runtime_role
-    command.upgrade(config, "head")
+    engine = create_engine(_sqlalchemy_url(url), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        config.attributes["connection"] = connection
+        config.attributes["runtime_role"] = runtime_role
+        command.upgrade(config, "head")
 
 
-def sql(op: Any, text: str) -> None:
-    """Execute a script as it stands: no bind parameters, several statements allowed."""
-    op.get_bind().exec_driver_sql(text)
+def _sqlalchemy_url(url: str) -> str:
+    scheme, rest = url.split("://", 1)
+    if scheme not in ("postgresql", "postgres"):
+        raise SystemExit(f"a database URL starts with postgresql://, not {scheme}://")
+    return f"postgresql+psycopg://{rest}"
 
 
-def chassis_tables(op: Any) -> None:
-    """First revision of every service: the chassis's tables, and the right to use them."""
-    sql(op, (SERVICES / "chassis" / "schema" / "0001_chassis.sql").read_text())
-    for table in CHASSIS_TABLES:
-        grant(op, "SELECT, INSERT, UPDATE, DELETE", table)
+def role_of(url: str) -> str:
+    """The login role that a database URL names."""
+    return urlsplit(url).username or "postgres"
 
 
-def grant(op: Any, privileges: str, table: str) -> None:
-    """Give the runtime role `privileges` on a table; nothing to do where it is the owner."""
-    role = op.get_context().config.attributes.get("runtime_role")
-    owner = op.get_bind().exec_driver_sql("SELECT current_user").scalar_one()
-    if role is not None and role != owner:
-        sql(op, f'GRANT {privileges} ON {table} TO "{role}"')
-
-
-def role_of(url: str) -> str | None:
-    """The role that a database URL logs in as."""
-    user = urlsplit(url).username
-    return unquote(user) if user else None
-
-
-def main(services: list[str]) -> int:
-    """Migrate each named service's store. The environment names the databases."""
-    if not services:
-        sys.stderr.write("usage: python -m services.chassis.migrate SERVICE…\n")
-        return 2
-    for service in services:
-        runtime = os.environ.get(f"{service.upper()}_DATABASE_URL", "")
-        url = os.environ.get(f"{service.upper()}_MIGRATION_DATABASE_URL") or runtime
-        if not url:
-            sys.stderr.write(f"{service.upper()}_DATABASE_URL is not set\n")
-            return 1
-        upgrade(service, url, runtime_role=role_of(runtime))
-    return 0
+def main() -> None:
+    settings = Settings()
+    names = sys.argv[1:] or ["commerce", "fulfillment", "payment", "gateway"]
+    for name in names:
+        runtime_url = settings.database_url(name)
+        url = os.environ.get(f"{name.upper()}_MIGRATION_DATABASE_URL") or runtime_url
+        migrate(name, url, role_of(runtime_url))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

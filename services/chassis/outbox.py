@@ -26,18 +26,23 @@ class OutboxRow:
 
 
 # Rows of one order are written under that order's lock, so their seq follows their commit.
-INSERT_OUTBOX = """
+INSERT = """
 INSERT INTO outbox (id, aggregatetype, aggregateid, type, topic, payload, headers)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
                      $7::jsonb[])
 """
 
+# The broker counts headers too; this leaves them room below its usual limit of 1 MiB.
+PAYLOAD_BYTES_MAX = 1_000_000
 
-def row(
-    body: Message, *, service: str, prefix: str, key: str, envelope: Envelope
-) -> OutboxRow:
-    """Raises UnknownValue when the message cannot be written, LookupError for a foreign message."""
+
+def row(body: Message, *, service: str, prefix: str, key: str, envelope: Envelope) -> OutboxRow:
+    """Raises UnknownValue when the message cannot be written, LookupError for a foreign message,
+    and Poison when no broker would take it.
+    """
     headers, payload = to_record(body, envelope)
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        raise Poison(f"{type(body).__name__} would be {len(payload)} bytes long")
     return OutboxRow(
         id=envelope.id,
         aggregatetype="order",
@@ -62,7 +67,7 @@ def envelope_for(
         time=now,
         subject=subject,
         correlation_id=return_id or (cause.envelope.correlation_id if cause else None) or subject,
-        causation_id=cause.origin_id if cause else None,
+        causation_id=cause.causation_id if cause else None,
         traceparent=cause.envelope.traceparent if cause else None,
     )
 
@@ -71,25 +76,20 @@ def rows(
     published: Iterable[Published], *, service: str, prefix: str, now: datetime
 ) -> list[OutboxRow]:
     """Rows whose ids are derived from the cause, so that a replay publishes the same ids."""
-    counters: dict[tuple[str, str], int] = {}
+    counters: dict[tuple[str, str, str], int] = {}
     made = []
     for item in published:
-        name = type(item.body).__name__
-        count = counters[item.cause.envelope.id, name] = (
-            counters.get((item.cause.envelope.id, name), 0) + 1
-        )
-        id_ = ids.derived(
-            service, item.cause.envelope.id, str(item.cause.tries), name, str(count)
-        )
+        cause = item.cause
+        origin = (cause.topic, cause.envelope.id, type(item.body).__name__)
+        count = counters[origin] = counters.get(origin, 0) + 1
+        id_ = ids.derived(service, *origin, str(cause.tries), str(count))
         envelope = envelope_for(item.body, id_=id_, service=service, now=now, cause=item.cause)
-        made.append(
-            row(item.body, service=service, prefix=prefix, key=item.key, envelope=envelope)
-        )
+        made.append(row(item.body, service=service, prefix=prefix, key=item.key, envelope=envelope))
     return made
 
 
 def columns(made: Sequence[OutboxRow]) -> tuple[list[str] | list[bytes], ...]:
-    """The rows as the arrays of INSERT_OUTBOX."""
+    """The rows as the arrays of INSERT."""
     return (
         [each.id for each in made],
         [each.aggregatetype for each in made],
@@ -104,4 +104,4 @@ def columns(made: Sequence[OutboxRow]) -> tuple[list[str] | list[bytes], ...]:
 async def append(connection: AnyConnection, made: Sequence[OutboxRow]) -> None:
     """Store rows inside the caller's transaction."""
     if made:
-        await connection.execute(INSERT_OUTBOX, *columns(made))
+        await connection.execute(INSERT, *columns(made))

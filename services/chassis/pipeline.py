@@ -2,53 +2,176 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from asyncpg import Pool
 
 from contracts.base import Message
+from services.chassis import faults, ids, parking, records, telemetry
+from services.chassis.batch import Batch
+from services.chassis.checkpoint import checkpoint
 from services.chassis.clock import Clock
+from services.chassis.errors import Conflict, Transient
+from services.chassis.records import Cause, Item, Record
+from services.chassis.registry import Registry
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.chassis.work import UnitOfWork
 
-BATCH_MESSAGES_MAX = 200
+__all__ = ["Pipeline", "Record"]
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Record:
-    """A record as the broker delivered it. `topic` is without the prefix."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    value: bytes | None
+CONFLICT_ATTEMPTS_MAX = 3
 
 
 class Pipeline:
-    def __init__(
-        self, service: Service[Any], pool: Pool[Any], *, settings: Settings, clock: Clock
-    ) -> None: ...
+    """Handles messages of one service, one transaction at a time."""
 
-    async def process(self, records: Sequence[Record]) -> None:
+    def __init__(
+        self, service: Service[Any], pool: Pool[Any], settings: Settings, clock: Clock
+    ) -> None:
+        self.service = service
+        self.pool = pool
+        self.settings = settings
+        self.clock = clock
+        self.registry = Registry(service.handlers)
+        self._one_at_a_time = asyncio.Lock()
+
+    async def process(self, batch: Sequence[Record]) -> None:
         """Handle records in order; on return all are committed, ignored, parked or quarantined.
 
-        Raises Transient, or the store's own connection errors, when nothing was done and the
-        same records have to come again.
+        Raises Transient when the same records have to come again; what was done is remembered.
         """
-        raise NotImplementedError
+        now = self.clock.now()
+        items = [
+            records.read(record, self.service.name, now)
+            for record in batch
+            if record.value is not None  # tombstones say nothing here
+        ]
+        await self.handle([item for item in items if item.quarantined or self._handles(item)])
 
     async def submit(self, body: Message, *, traceparent: str | None = None) -> UnitOfWork:
-        raise NotImplementedError
+        """Handle a message over HTTP; its unit of work after the commit.
 
-    async def tick(self) -> int:
-        """Handle every deadline and parked message that is due now; how many there were."""
-        raise NotImplementedError
+        Raises what the handler raises, and Transient when the store is away.
+        """
+        id_ = ids.new()
+        cause = Cause(id=id_, traceparent=traceparent)
+        item = Item(
+            received=self.to_self(body, topic="http", id_=id_, cause=cause),
+            event_id=records.event_id("http", id_),
+        )
+        return await self._retrying_conflicts([item])
 
-    async def run_effects(self) -> int:
-        """Carry out every effect that is due now, once; how many there were."""
-        raise NotImplementedError
+    async def handle(self, items: Sequence[Item]) -> None:
+        """All in one transaction; where that fails, one by one, setting aside what fails alone."""
+        if not items:
+            return
+        try:
+            await self._retrying_conflicts(items)
+            return
+        except Transient:
+            raise
+        except Exception as error:
+            if len(items) > 1:
+                telemetry.log.info("batch_replayed", error=faults.described(error), n=len(items))
+        for item in items:
+            await self._alone([item], (), item)
+
+    def to_self(self, body: Message, *, topic: str, id_: str, cause: Cause) -> records.Received:
+        """A message of this service to itself, now."""
+        return records.to_self(
+            body,
+            topic=topic,
+            id_=id_,
+            service=self.service.name,
+            now=self.clock.now(),
+            cause=cause,
+        )
+
+    async def take_up_impatient(self) -> int:
+        """Handle parked messages whose patience is over, for the last time; how many there were."""
+        rows = await self.pool.fetch(
+            parking.IMPATIENT, self.clock.now(), parking.WAITING_MAX
+        )
+        found = [parking.waiting(row, self.registry) for row in rows]
+        if not found:
+            return 0
+        try:
+            await self._transaction(self._batch((), [key for each in found for key in each.keys]))
+        except Transient:
+            raise
+        except Exception:
+            for each in found:
+                await self._alone((), each.keys, each.item)
+        return len(found)
+
+    async def _alone(self, items: Sequence[Item], keys: Sequence[str], blamed: Item) -> None:
+        """One item, or one parked message by its keys: what fails is set aside."""
+        while True:
+            batch = self._batch(items, keys)
+            try:
+                await self._transaction(batch)
+                return
+            except (Transient, Conflict) as error:
+                raise Transient(faults.described(error)) from error
+            except Exception as error:
+                culprit = batch.handling or blamed
+                reason = faults.described(error)
+                telemetry.log.error("set_aside", reason=reason, exc_info=error)
+            await self._set_aside(culprit, reason)
+            if culprit.event_id == blamed.event_id:
+                return
+
+    async def _set_aside(self, culprit: Item, reason: str) -> None:
+        condemned = records.condemn(culprit, reason, self.service.name, self.clock.now())
+        try:
+            await self._transaction(self._batch([condemned]))
+        except (Transient, Conflict) as error:
+            raise Transient(faults.described(error)) from error
+        except Exception as error:
+            # The service cannot even hear of it. The row alone still tells an operator.
+            telemetry.log.critical("quarantine_unheard", exc_info=error)
+            await self._transaction(self._batch([condemned], deaf=True))
+
+    async def _retrying_conflicts(self, items: Sequence[Item]) -> UnitOfWork:
+        for attempt in range(CONFLICT_ATTEMPTS_MAX):
+            try:
+                return await self._transaction(self._batch(items))
+            except Conflict as error:
+                telemetry.log.info("conflict", reason=faults.described(error), attempt=attempt)
+        raise Transient("others change the same orders all the time")
+
+    async def _transaction(self, batch: Batch) -> UnitOfWork:
+        """Raises Transient where only waiting helps; the store has forgotten everything then."""
+        started = time.perf_counter()
+        try:
+            async with self._one_at_a_time, self.pool.acquire() as connection:
+                async with connection.transaction():
+                    await batch.run(connection)
+                    checkpoint("before_commit")
+                checkpoint("after_commit")
+        except Exception as error:
+            if faults.is_transient(error):
+                raise Transient(faults.described(error)) from error
+            raise
+        telemetry.count_batch(self.service.name, batch, time.perf_counter() - started)
+        return batch.work
+
+    def _batch(
+        self, items: Sequence[Item], keys: Sequence[str] = (), *, deaf: bool = False
+    ) -> Batch:
+        return Batch(
+            service=self.service,
+            settings=self.settings,
+            registry=self.registry,
+            now=self.clock.now(),
+            items=items,
+            keys=keys,
+            deaf=deaf,
+        )
+
+    def _handles(self, item: Item) -> bool:
+        return type(item.received.body) in self.service.handlers

@@ -37,6 +37,6 @@ class Service(Generic[Work]):
     """Makes an empty unit of work for one transaction; its argument is now."""
     handlers: Mapping[type[Message], Handler]
     """Message type -> handler, for topics, deadlines, effects and `RecordQuarantined` alike."""
-    executors: Mapping[str, Executor] = field(default_factory=dict)
-    """Effect kind -> executor."""
+    executors: Mapping[type[Message], Executor] = field(default_factory=dict)
+    """Effect payload type -> executor."""
     effect_concurrency_max: int = 32

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -17,8 +17,8 @@ from services.chassis.decision import Deadline, Decision, Effect
 Aggregate = TypeVar("Aggregate")
 AnyConnection: TypeAlias = "Connection[Any] | PoolConnectionProxy[Any]"
 
-SELF = frozenset({"deadline", "effect", "http", "quarantine"})
-"""The `topic` of messages that a service sends to itself."""
+TO_SELF = frozenset({"deadline", "effect", "http", "quarantine"})
+"""What stands for a topic in messages to self."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +28,7 @@ class Received:
     body: Message
     envelope: Envelope
     topic: str
-    """A topic, or one of SELF for messages to self."""
+    """A topic, or one of TO_SELF."""
     partition: int = 0
     offset: int = 0
     key: str | None = None
@@ -38,9 +38,17 @@ class Received:
     """How often it was parked and taken up again."""
 
     @property
-    def origin_id(self) -> str | None:
-        """The ce_id of the message from outside that started this."""
-        return self.envelope.causation_id if self.topic in SELF else self.envelope.id
+    def causation_id(self) -> str:
+        """The `ce_id` of the message from a topic that all this goes back to."""
+        if self.topic in TO_SELF and self.envelope.causation_id is not None:
+            return self.envelope.causation_id
+        return self.envelope.id
+
+    def because_of(self, causation_id: str | None) -> Received:
+        """A message to self that is caused by an earlier message, as a webhook is."""
+        if causation_id is None or self.topic not in TO_SELF:
+            return self
+        return replace(self, envelope=replace(self.envelope, causation_id=causation_id))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +96,14 @@ class IdentityMap(Generic[Aggregate]):
         return [self._loaded[id_] for id_ in sorted(self._changed)]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parked:
+    message: Received
+    keys: tuple[str, ...]
+    until: datetime
+    reason: str
+
+
 @dataclass(kw_only=True)
 class UnitOfWork:
     """A service's store subclasses this with its identity maps, `keys`, `load` and `save`.
@@ -127,24 +143,29 @@ class UnitOfWork:
         """Write every changed aggregate set-wise. A constant number of statements (≤ 2)."""
         raise NotImplementedError
 
-    def publish(self, body: Message, *, key: str) -> None:
-        """Put a message into the outbox, caused by the message being handled."""
-        self.published.append(Published(body=body, key=key, cause=self.message))
+    def publish(self, body: Message, *, key: str, causation_id: str | None = None) -> None:
+        """Put a message into the outbox, caused by the message being handled.
 
-    def effect(self, effect: Effect) -> None:
-        self.effects.append((effect, self.message))
+        `causation_id`: for a message over HTTP, the `ce_id` of the message that started it all.
+        """
+        cause = self.message.because_of(causation_id)
+        self.published.append(Published(body=body, key=key, cause=cause))
 
-    def deadline(self, deadline: Deadline) -> None:
-        self.deadlines[(deadline.name, deadline.subject)] = (deadline, self.message)
+    def effect(self, effect: Effect, *, causation_id: str | None = None) -> None:
+        self.effects.append((effect, self.message.because_of(causation_id)))
 
-    def record(self, decision: Decision[Any], *, key: str) -> None:
+    def deadline(self, deadline: Deadline, *, causation_id: str | None = None) -> None:
+        cause = self.message.because_of(causation_id)
+        self.deadlines[(deadline.name, deadline.subject)] = (deadline, cause)
+
+    def record(self, decision: Decision[Any], *, key: str, causation_id: str | None = None) -> None:
         """Everything a decision asks for, but its state, which goes into an identity map."""
         for event in decision.events:
-            self.publish(event, key=key)
+            self.publish(event, key=key, causation_id=causation_id)
         for effect in decision.effects:
-            self.effect(effect)
+            self.effect(effect, causation_id=causation_id)
         for deadline in decision.deadlines:
-            self.deadline(deadline)
+            self.deadline(deadline, causation_id=causation_id)
         if decision.ignored is not None:
             self.ignore(decision.ignored)
 
@@ -154,15 +175,6 @@ class UnitOfWork:
             Parked(message=self.message, keys=tuple(keys), until=until, reason=reason)
         )
 
-
     def ignore(self, reason: str) -> None:
         """Count a message that changes nothing, by reason."""
         self.ignored.append((type(self.message.body).__name__, reason))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parked:
-    message: Received
-    keys: tuple[str, ...]
-    until: datetime
-    reason: str

@@ -31,7 +31,6 @@ CREATE TRIGGER outbox_notify AFTER INSERT ON outbox
 -- fences off an executor whose lease ran out.
 CREATE TABLE effects (
     id text PRIMARY KEY,
-    kind text NOT NULL,
     type text NOT NULL,
     payload jsonb NOT NULL,
     cause jsonb NOT NULL,
@@ -57,6 +56,7 @@ CREATE INDEX deadlines_due_at ON deadlines (due_at);
 
 -- Messages that refer to something not known yet. `origin` is where and how the record came.
 CREATE TABLE parked (
+    seq bigint GENERATED ALWAYS AS IDENTITY,
     event_id uuid PRIMARY KEY,
     keys text[] NOT NULL,
     until timestamptz NOT NULL,

@@ -1,0 +1,292 @@
+"""How each message moves a view. Pure; the same whatever the order in which topics arrive.
+
+Within a topic the messages of one order are in order, between topics they are not. So statuses
+are trusted by `number`, decisions by `sequence`, and each other fact has one topic it comes from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from contracts import decisions, fulfillment, lifecycle, payment, requests
+from contracts.base import Message
+from contracts.decisions import Allocation
+from contracts.warehouse import Grade
+from services.gateway.model import (
+    CHANGES_MAX,
+    GIVES_BACK,
+    LineGoods,
+    Refund,
+    RefundState,
+    Reservation,
+    View,
+)
+
+GRADES_FROM_BEST = (
+    Grade.AS_NEW,
+    Grade.OPENED,
+    Grade.WORN,
+    Grade.DAMAGED,
+    Grade.WRONG_ITEM,
+    Grade.MISSING,
+    Grade.UNKNOWN,
+)
+FAILED = {
+    payment.FailedState.REFUSED: RefundState.REFUSED,
+    payment.FailedState.SETTLEMENT_FAILED: RefundState.SETTLEMENT_FAILED,
+    payment.FailedState.UNKNOWN: RefundState.SETTLEMENT_FAILED,
+}
+REPORTED: dict[type[Message], RefundState] = {
+    payment.RefundPending: RefundState.PENDING_SETTLEMENT,
+    payment.RefundSettled: RefundState.SETTLED,
+    payment.RefundOutcomeUnknown: RefundState.OUTCOME_UNKNOWN,
+}
+
+
+def content_sha256(request: requests.ReturnRequest) -> str:
+    """Of what a request asks for; who repeats it may name another time."""
+    content = request.model_dump(mode="json", exclude_none=True, exclude={"requested_at"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def requested(view: View, request: requests.ReturnRequest) -> View:
+    """The first request of an id counts; a second one with other content is the same return."""
+    if view.content_sha256 is not None:
+        return view
+    return view.model_copy(
+        update={
+            "order_id": view.order_id or request.order_id,
+            "requester_id": request.requester.customer_id if request.requester else None,
+            "requested_at": request.requested_at,
+            "content_sha256": content_sha256(request),
+        }
+    )
+
+
+def status_changed(view: View, change: lifecycle.ReturnStatusChanged) -> View:
+    if any(known.number == change.number for known in view.changes):
+        return view
+    changes = sorted((*view.changes, change), key=lambda each: each.number)[-CHANGES_MAX:]
+    order_id = next((c.order_id for c in reversed(changes) if c.order_id), None)
+    return view.model_copy(
+        update={"changes": tuple(changes), "order_id": order_id or view.order_id}
+    )
+
+
+def decided(view: View, decision: decisions.ReturnDecisionMade) -> View:
+    if view.decision is not None and view.decision.sequence >= decision.sequence:
+        return view
+    return view.model_copy(
+        update={"decision": decision, "order_id": decision.order_id or view.order_id}
+    )
+
+
+def reserved(view: View, message: payment.RefundReserved) -> View:
+    """A later reservation stands for the whole of its decision and replaces the earlier one."""
+    standing = view.reservation
+    if standing is not None and standing.sequence > message.decision_sequence:
+        return view
+    return view.model_copy(
+        update={
+            "reservation": Reservation(
+                sequence=message.decision_sequence,
+                currency=message.currency,
+                allocations=message.allocations,
+            )
+        }
+    )
+
+
+def reservation_voided(view: View, message: payment.RefundReservationVoided) -> View:
+    """What a superseded reservation gave back is no longer part of the standing one."""
+    standing = view.reservation
+    if standing is None or message.decision_sequence < standing.sequence:
+        return view
+    return view.model_copy(
+        update={
+            "reservation": standing.model_copy(
+                update={
+                    "sequence": message.decision_sequence,
+                    "allocations": _less(standing.allocations, message.allocations),
+                    "voided": (*standing.voided, *message.allocations),
+                }
+            )
+        }
+    )
+
+
+def _less(
+    standing: Iterable[Allocation], voided: Iterable[Allocation]
+) -> tuple[Allocation, ...]:
+    gone: dict[str, int] = {}
+    for each in voided:
+        gone[each.payment_id] = gone.get(each.payment_id, 0) + each.amount
+    left = (
+        Allocation(
+            payment_id=each.payment_id,
+            amount=max(each.amount - gone.get(each.payment_id, 0), 0),
+        )
+        for each in standing
+    )
+    return tuple(each for each in left if each.amount)
+
+
+def released(view: View, message: decisions.RefundReleased) -> View:
+    """The payment agent may have reported on the refund before its release is seen here."""
+    known = _refund(view, message.refund_id)
+    if known is not None:
+        return _with_refund(
+            view, known.model_copy(update={"sequence": message.decision_sequence})
+        )
+    return _with_refund(
+        view,
+        Refund(
+            refund_id=message.refund_id,
+            method=message.method,
+            payment_id=message.payment_id,
+            amount=message.amount,
+            currency=message.currency,
+            state=RefundState.SUBMITTING,
+            sequence=message.decision_sequence,
+        ),
+    )
+
+
+def refund_voided(view: View, message: decisions.RefundVoided) -> View:
+    """Money that has moved stays what payment says of it."""
+    known = _refund(view, message.refund_id)
+    if known is None or known.state is not RefundState.SUBMITTING:
+        return view
+    return _with_refund(view, known.model_copy(update={"state": RefundState.VOIDED}))
+
+
+def refund_reported(view: View, message: payment.RefundMessage) -> View:
+    known = _refund(view, message.refund_id)
+    if known is not None and known.attempt > message.attempt:
+        return view
+    state = REPORTED.get(type(message)) or (
+        FAILED[message.state]
+        if isinstance(message, payment.RefundFailed)
+        else RefundState.OUTCOME_UNKNOWN
+    )
+    reference = message.processor_reference or (known.processor_reference if known else None)
+    return _with_refund(
+        view,
+        Refund(
+            refund_id=message.refund_id,
+            method=message.method,
+            payment_id=message.payment_id or (known.payment_id if known else None),
+            amount=message.amount,
+            currency=message.currency,
+            state=state,
+            processor_reference=reference,
+            sequence=known.sequence if known else None,
+            attempt=message.attempt,
+        ),
+    )
+
+
+def _refund(view: View, refund_id: str) -> Refund | None:
+    return next((each for each in view.refunds if each.refund_id == refund_id), None)
+
+
+def _with_refund(view: View, refund: Refund) -> View:
+    if _refund(view, refund.refund_id) is None:
+        return view.model_copy(update={"refunds": (*view.refunds, refund)})
+    refunds = tuple(
+        refund if each.refund_id == refund.refund_id else each for each in view.refunds
+    )
+    return view.model_copy(update={"refunds": refunds})
+
+
+def still_reserved(view: View) -> tuple[Allocation, ...]:
+    """Per payment what stands reserved and is not released yet, in minor units."""
+    if view.reservation is None:
+        return ()
+    used: dict[str, int] = {}
+    for refund in view.refunds:
+        superseded = (refund.sequence or 0) < view.reservation.sequence
+        if refund.payment_id and not (refund.state in GIVES_BACK and superseded):
+            used[refund.payment_id] = used.get(refund.payment_id, 0) + refund.amount
+    return _less(
+        view.reservation.allocations,
+        [Allocation(payment_id=id_, amount=amount) for id_, amount in used.items()],
+    )
+
+
+def labelled(view: View, label: fulfillment.ReturnLabelIssued) -> View:
+    """The newest label replaces an older one."""
+    return view.model_copy(update={"label": label})
+
+
+def shipped(view: View, message: fulfillment.ReturnShipped) -> View:
+    return _with_goods(view, shipped=True)
+
+
+def delivered(view: View, message: fulfillment.ReturnDelivered) -> View:
+    return _with_goods(view, shipped=True, delivered=True)
+
+
+def lost(view: View, message: fulfillment.ReturnLost) -> View:
+    return _with_goods(view, lost=True)
+
+
+def never_sent(view: View, message: fulfillment.ReturnNotSent) -> View:
+    return _with_goods(view, never_sent=True)
+
+
+def disposed(view: View, message: fulfillment.ItemDisposed) -> View:
+    return _with_goods(view, disposition=message.disposition)
+
+
+def sent_back(view: View, message: fulfillment.ReturnSentBack) -> View:
+    return _with_goods(view, disposition=fulfillment.Disposition.SENT_BACK)
+
+
+def received(view: View, message: fulfillment.ReturnReceived) -> View:
+    """Units that nobody had approved are counted without ordinals and may be named later."""
+    for line in message.lines:
+        known = _line(view, line.line_id)
+        units = tuple(sorted({*known.units, *line.units}))
+        named = len(units) - len(known.units)
+        unnamed = known.unnamed + (0 if line.units else line.quantity)
+        update = {"units": units, "unnamed": max(unnamed - named, 0)}
+        view = _with_line(view, known.model_copy(update=update))
+    return _with_goods(view, shipped=True, delivered=True)
+
+
+def inspected(view: View, message: fulfillment.ReturnInspected) -> View:
+    for line in message.lines:
+        known = _line(view, line.line_id)
+        seen = [grade for grade in (known.grade, line.grade) if grade is not None]
+        update = {
+            "grade": max(seen, key=GRADES_FROM_BEST.index),
+            "inspected": known.inspected + line.quantity,
+        }
+        view = _with_line(view, known.model_copy(update=update))
+    return _with_goods(view, shipped=True, delivered=True)
+
+
+def _with_goods(view: View, **changes: object) -> View:
+    return view.model_copy(update={"goods": view.goods.model_copy(update=changes)})
+
+
+def _line(view: View, line_id: str) -> LineGoods:
+    known = (each for each in view.goods.lines if each.line_id == line_id)
+    return next(known, LineGoods(line_id=line_id))
+
+
+def _with_line(view: View, line: LineGoods) -> View:
+    others = (each for each in view.goods.lines if each.line_id != line.line_id)
+    lines = sorted((*others, line), key=lambda each: each.line_id)
+    return _with_goods(view, lines=tuple(lines))
+
+
+def replacement_released(view: View, message: decisions.ReplacementReleased) -> View:
+    return view.model_copy(update={"replacement_released": True, "replacement_failed": False})
+
+
+def replacement_failed(view: View, message: fulfillment.ReplacementFailed) -> View:
+    return view.model_copy(update={"replacement_failed": True})

@@ -1,0 +1,1 @@
+"""The `returns` command, and the embedded stack it starts."""

@@ -1,0 +1,102 @@
+"""Apache Kafka in KRaft mode: one node, broker and controller in one process."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from services.ops.embedded import kafka_jars, processes
+from services.ops.embedded.topics import NamedTopic
+
+START_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 10
+ANSWER_SECONDS_MAX = 30
+
+
+class Kafka:
+    """A broker that was started over `folder`; call `wait_until_ready` before using it."""
+
+    kind = "kafka"
+
+    def __init__(self, folder: Path, *, keep: bool, port: int | None = None) -> None:
+        """Start it without waiting. `keep=False` forgets what an earlier run left, and stops
+        at once instead of cleanly. Raises StartFailed."""
+        self.folder = folder.resolve()
+        self.keep = keep
+        self.port = port or processes.free_port()
+        self.log = self.folder.with_suffix(".log")
+        self.process = self._start()
+        # log_level 0: while the broker starts, refused connections are no news.
+        self.admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        distribution = kafka_jars.prepared()
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if not (self.folder / "meta.properties").exists():
+            shutil.copytree(distribution.folder / "data", self.folder, dirs_exist_ok=True)
+        (self.folder / ".lock").unlink(missing_ok=True)
+        properties = kafka_jars.write_properties(
+            self.folder.with_suffix(".properties"),
+            data=self.folder,
+            port=self.port,
+            controller_port=processes.free_port(),
+        )
+        return processes.spawn(distribution.command(properties), log=self.log)
+
+    def wait_until_ready(self) -> None:
+        """Until the broker answers. Raises StartFailed."""
+        processes.wait_until(
+            lambda: _answers(self.admin),
+            self.process,
+            seconds=START_SECONDS_MAX,
+            name="Kafka",
+            log=self.log,
+        )
+
+    def create_topics(self, topics: Sequence[NamedTopic]) -> None:
+        """Create what does not exist yet, with its retention. Raises KafkaException."""
+        wanted = [
+            NewTopic(
+                topic.name,
+                num_partitions=topic.partitions,
+                replication_factor=1,
+                config=dict(topic.config),
+            )
+            for topic in topics
+        ]
+        answers: dict[str, Future[None]] = self.admin.create_topics(
+            wanted, operation_timeout=ANSWER_SECONDS_MAX
+        )
+        for answer in answers.values():
+            try:
+                answer.result(timeout=ANSWER_SECONDS_MAX)
+            except KafkaException as refused:
+                if refused.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+
+    def stop(self) -> None:
+        """End it: cleanly when its data is kept, else at once."""
+        processes.stop(
+            self.process,
+            signal_number=signal.SIGTERM if self.keep else signal.SIGKILL,
+            grace_seconds=STOP_SECONDS_MAX,
+        )
+
+
+def _answers(admin: AdminClient) -> bool:
+    try:
+        return bool(admin.list_topics(timeout=1).brokers)
+    except KafkaException:
+        return False
