@@ -1,0 +1,1 @@
+"""Statutory rules as data, and the arithmetic of their deadlines. Not legal advice."""

@@ -1,0 +1,1 @@
+"""The merchant's policy: a file that decides, checked when it is loaded."""

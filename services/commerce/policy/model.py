@@ -1,0 +1,232 @@
+"""The policy file as data (keys, types and built-in values: the README's policy reference)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from contracts.base import Instant
+from contracts.decisions import RefundOn
+from contracts.money import EXPONENTS
+from contracts.orders import Address, BuyerType, Trait
+from contracts.requests import MERCHANT_FAULT, ChannelType, Condition, Reason, Resolution
+from services.commerce.law.countries import COUNTRIES
+
+DAYS_MAX = 3660
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _currency(code: str) -> str:
+    if code not in EXPONENTS:
+        raise ValueError(f"{code!r} is no ISO 4217 currency")
+    return code
+
+
+def _country(code: str) -> str:
+    if code not in COUNTRIES:
+        raise ValueError(f"{code!r} is no ISO 3166-1 country")
+    return code
+
+
+def _region(code: str) -> str:
+    country, hyphen, part = code.partition("-")
+    if not hyphen or not part or country not in COUNTRIES:
+        raise ValueError(f"{code!r} is no region such as US-CA")
+    return code
+
+
+def _known(value: StrEnum) -> StrEnum:
+    if value.value == "unknown":
+        raise ValueError("is not one of the allowed values")
+    return value
+
+
+CurrencyKey = Annotated[str, AfterValidator(_currency)]
+CountryKey = Annotated[str, AfterValidator(_country)]
+RegionKey = Annotated[str, AfterValidator(_region)]
+Amount = Annotated[int, Field(strict=True, ge=0)]
+Amounts = dict[CurrencyKey, Amount]
+Days = Annotated[int, Field(strict=True, ge=0, le=DAYS_MAX)]
+Bps = Annotated[int, Field(strict=True, ge=0, le=10_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+KnownCondition = Annotated[Condition, AfterValidator(_known)]
+KnownResolution = Annotated[Resolution, AfterValidator(_known)]
+KnownReason = Annotated[Reason, AfterValidator(_known)]
+KnownTrait = Annotated[Trait, AfterValidator(_known)]
+KnownRefundOn = Annotated[RefundOn, AfterValidator(_known)]
+KnownBuyer = Annotated[BuyerType, AfterValidator(_known)]
+KnownChannel = Annotated[ChannelType, AfterValidator(_known)]
+
+
+class WindowAnchor(StrEnum):
+    DELIVERED = "delivered"
+    SHIPPED = "shipped"
+    ORDERED = "ordered"
+
+
+class FeeTax(StrEnum):
+    PROPORTIONAL = "proportional"
+    FULL = "full"
+
+
+class Payer(StrEnum):
+    MERCHANT = "merchant"
+    CUSTOMER = "customer"
+
+
+class OutboundShipping(StrEnum):
+    NONE = "none"
+    FULL_ON_FULL_RETURN = "full_on_full_return"
+    PRORATA_VALUE = "prorata_value"
+
+
+class RefundFormat(StrEnum):
+    ITEMISED = "itemised"
+    LUMP_SUM = "lump_sum"
+
+
+class LoyaltyMode(StrEnum):
+    REVERSE = "reverse"
+    CASH_EQUIVALENT = "cash_equivalent"
+    NONE = "none"
+
+
+class Reversal(StrEnum):
+    NOT_ALLOWED = "not_allowed"
+    WITH_CONSENT = "with_consent"
+
+
+class Settings(Strict):
+    """What applies to a line; the built-in values are the defaults here."""
+
+    returnable: Annotated[bool, Field(strict=True)] = True
+    window_days: Days = 30
+    window_anchor: WindowAnchor = WindowAnchor.DELIVERED
+    transit_days: Days = 7
+    conditions: tuple[KnownCondition, ...] = (Condition.UNOPENED, Condition.OPENED)
+    restocking_fee_bps: Bps = 0
+    restocking_fee_tax: FeeTax = FeeTax.PROPORTIONAL
+    return_shipping: Payer = Payer.MERCHANT
+    return_shipping_fee: Amounts = {}
+    outbound_shipping: OutboundShipping = OutboundShipping.FULL_ON_FULL_RETURN
+    refund_on: KnownRefundOn = RefundOn.INSPECTION
+    refund_format: RefundFormat = RefundFormat.ITEMISED
+    resolutions: tuple[KnownResolution, ...] = (
+        Resolution.REFUND,
+        Resolution.STORE_CREDIT,
+        Resolution.REPLACEMENT,
+        Resolution.EXCHANGE,
+    )
+    send_within_days: Days = 14
+    keep_item_up_to: Amounts = {}
+    loyalty: LoyaltyMode = LoyaltyMode.REVERSE
+    point_value: Amounts = {}
+
+
+class Match(Strict):
+    """Every key that is given must match; any value of its list does."""
+
+    category: tuple[str, ...] | None = None
+    sku: tuple[str, ...] | None = None
+    trait: tuple[KnownTrait, ...] | None = None
+    country: tuple[CountryKey, ...] | None = None
+    region: tuple[RegionKey, ...] | None = None
+    condition: tuple[KnownCondition, ...] | None = None
+    reason: tuple[KnownReason, ...] | None = None
+    resolution: tuple[KnownResolution, ...] | None = None
+    buyer_type: tuple[KnownBuyer, ...] | None = None
+    channel: tuple[KnownChannel, ...] | None = None
+
+
+class SetSettings(Settings):
+    """The settings that a rule sets: those named in the file, and no others."""
+
+    def named(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class Rule(Strict):
+    id: Annotated[str, Field(min_length=1)]
+    when: Match = Match()
+    unless: Match | None = None
+    set: SetSettings
+
+
+class Goodwill(Strict):
+    days_after_window: Days = 14
+    lifetime_value_from: Amounts = {"USD": 50000, "EUR": 50000, "GBP": 50000}
+
+
+class Limits(Strict):
+    auto_approve_up_to: Amounts = {"USD": 50000, "EUR": 50000, "GBP": 50000}
+    four_eyes_above: Amounts = {}
+    confidence_min: Share = 0.6
+    risk_freeze_at: Share = 0.75
+    high_risk_countries: tuple[CountryKey, ...] = ()
+    goodwill: Goodwill = Goodwill()
+    reversal_after_settlement: Reversal = Reversal.NOT_ALLOWED
+
+
+class Retention(Strict):
+    evidence_days: Days = 730
+
+
+class EscalationContact(Strict):
+    email: str = "returns@acme.example"
+
+
+NOT_FOR_FAULTS = Match(reason=tuple(sorted(MERCHANT_FAULT)))
+BUILT_IN_RULES = tuple(
+    Rule(
+        id=id_,
+        when=Match(trait=(trait,)),
+        unless=NOT_FOR_FAULTS,
+        set=SetSettings(returnable=False),
+    )
+    for id_, trait in (("perishables", Trait.PERISHABLE), ("personalised", Trait.PERSONALISED))
+)
+ACME = Address(
+    name="Acme Returns",
+    line1="1 Warehouse Way",
+    city="Reno",
+    region="NV",
+    postal_code="89501",
+    country="US",
+)
+
+
+class Policy(Strict):
+    policy: Annotated[str, Field(min_length=1)]
+    version: Annotated[str, Field(min_length=1)]
+    effective_from: Instant | None = None
+    defaults: Settings = Settings()
+    rules: tuple[Rule, ...] = BUILT_IN_RULES
+    limits: Limits = Limits()
+    retention: Retention = Retention()
+    return_addresses: dict[str, Address] = {"default": ACME}
+    escalation: EscalationContact = EscalationContact()
+    texts: dict[str, str] = {"refund_timing": "5–7 business days"}
+
+    @model_validator(mode="after")
+    def _rules_are_named_once(self) -> Policy:
+        seen: set[str] = set()
+        for rule in self.rules:
+            if rule.id in seen:
+                raise ValueError(f"rules: the id {rule.id!r} is used twice")
+            seen.add(rule.id)
+        for place in self.return_addresses:
+            if place != "default":
+                _country(place)
+        return self
+
+    def in_force_at(self, instant: datetime) -> bool:
+        return self.effective_from is None or self.effective_from <= instant
+
+
+BUILT_IN = Policy(policy="built-in", version="1")
