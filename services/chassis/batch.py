@@ -54,7 +54,9 @@ class Batch:
     async def run(self, connection: AnyConnection) -> None:
         """Everything between BEGIN and COMMIT."""
         admitted = await self._admit(connection)
-        if not admitted and not self.keys:
+        if self.deaf:
+            await self.journal.write(connection, self.work)
+        if self.deaf or not (admitted or self.keys):
             return
         locked = await self._lock(connection, admitted)
         messages = [item.received for item in admitted]
@@ -78,14 +80,12 @@ class Batch:
                 self.journal.quarantined.append(item.quarantined)
             if item.claim is not None and item.claim.table == parking.PARKED:
                 self.journal.taken_up.append(item.event_id)
-        return [] if self.deaf else admitted
+        return admitted
 
     async def _lock(self, connection: AnyConnection, admitted: Sequence[Item]) -> list[str]:
         """Lock the keys of the batch, then those of what is parked under them. All of them."""
         found = await self.work.keys(connection, [item.received for item in admitted])
-        self._keys_of = {
-            item.event_id: keys for item, keys in zip(admitted, found, strict=True)
-        }
+        self._keys_of = {item.event_id: keys for item, keys in zip(admitted, found, strict=True)}
         keys = sorted({key for each in found for key in each}.union(self.keys))
         if not keys:
             return []
@@ -94,9 +94,12 @@ class Batch:
         rows = await connection.fetch(parking.UNDER_KEYS, keys, parking.WAITING_MAX)
         own = {item.event_id for item in admitted}
         for row in rows:
-            if row["event_id"] not in own:
-                each = parking.waiting(row, self.registry)
-                self._waiting[each.item.event_id] = each
+            if row["event_id"] in own:
+                continue
+            try:
+                self._waiting[row["event_id"]] = parking.waiting(row, self.registry)
+            except Exception as error:  # of an older version; its patience ends it
+                telemetry.log.error("parked_unreadable", exc_info=error)
         more = sorted({key for each in self._waiting.values() for key in each.keys} - set(keys))
         if more:
             # Out of order, so a deadlock is possible; the store ends it and the batch is retried.
@@ -135,6 +138,7 @@ class Batch:
         requests = list(asked)
         known = self._waiting.get(item.event_id)
         keys = tuple(dict.fromkeys([*keys, *(key for each in requests for key in each.keys)]))
+        keys = keys or (str(item.event_id),)
         self._tried_at[item.event_id] = len(self.handled)
         if known is not None:
             self._waiting[item.event_id] = replace(known, keys=keys, reason=requests[0].reason)

@@ -1,28 +1,38 @@
-"""Fires messages to self whose instant has come, and ends the patience of parked messages."""
+"""The ticker: fires messages to self whose instant has come, and does what else time brings."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
-from services.chassis import telemetry
-from services.chassis.bus import BACKOFF_SECONDS_MAX
-from services.chassis.journal import caused
+from services.chassis import faults, records, telemetry
 from services.chassis.pipeline import Pipeline
-from services.chassis.work import Received
+from services.chassis.records import Cause, Claim, Item
 
-POLL_SECONDS = 0.25
+POLL_SECONDS_MAX = 0.5
+RETRY_SECONDS = 1.0
 FIRED_MAX = 200
-CLEAN_EVERY = timedelta(hours=1)
+CLEAN_EVERY = timedelta(minutes=10)
+CLEANED_ROWS_MAX = 20_000
+# Longer than any topic's retention: a record can be redelivered until it is gone from the topic.
 INBOX_RETENTION = timedelta(days=45)
+QUARANTINE_RETENTION = timedelta(days=180)
 
-# Not claimed here: the transaction that handles one deletes it, if it was not moved meanwhile.
-LOAD_DUE = """
-SELECT type, payload, cause, generation::text AS generation FROM deadlines
+# Not claimed here: the transaction that handles a deadline deletes it, unless it was moved.
+DUE = """
+SELECT name, subject, due_at, type, payload, cause, generation FROM deadlines
 WHERE due_at <= $1 ORDER BY due_at LIMIT $2
 """
-# Longer than any topic's retention: a record can be redelivered until it is gone from the topic.
-CLEAN_INBOX = "DELETE FROM inbox WHERE processed_at < $1"
+# In portions: a long delete would hold back the vacuum of every busy table.
+CLEAN_INBOX = """
+DELETE FROM inbox WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM inbox WHERE processed_at < $1 LIMIT $2))
+"""
+# What nobody looked at stays until somebody does.
+CLEAN_QUARANTINE = "DELETE FROM quarantine WHERE redriven_at < $1"
 
 
 class Deadlines:
@@ -30,45 +40,66 @@ class Deadlines:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._types = {model.__name__: model for model in pipeline.service.handlers}
-        self._cleaned_at = pipeline.clock.now() - CLEAN_EVERY
+        self._wake = asyncio.Event()
+        self._clean_at = pipeline.clock.now() + CLEAN_EVERY
+
+    def wake(self) -> None:
+        """There may be something to do before the next tick."""
+        self._wake.set()
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
+            self._wake.clear()
             try:
-                fired = await self.fire_due()
-                expired = await self._pipeline.take_up_expired()
-                await self._clean()
+                busy = await self.tick()
             except Exception as error:
-                telemetry.log.warning("deadlines_wait", error=type(error).__name__)
-                await asyncio.sleep(BACKOFF_SECONDS_MAX)
+                if not faults.is_transient(error):
+                    telemetry.log.error("tick_failed", exc_info=error)
+                await asyncio.sleep(RETRY_SECONDS)
                 continue
-            if fired < FIRED_MAX and not expired:
-                await asyncio.sleep(POLL_SECONDS)
+            if not busy:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS_MAX)
 
-    async def fire_due(self) -> int:
-        """Handle what is due now; how many there were. Raises Transient."""
+    async def tick(self) -> int:
+        """Handle everything that is due now; how many messages. Raises Transient."""
+        done = await self.fire()
+        done += await self._pipeline.take_up_impatient()
+        done += await self._pipeline.redrive()
+        if self._pipeline.clock.now() >= self._clean_at:
+            await self.clean()
+        return done
+
+    async def fire(self) -> int:
+        """Handle at most FIRED_MAX deadlines that are due now; how many there were."""
+        rows = await self._pipeline.pool.fetch(DUE, self._pipeline.clock.now(), FIRED_MAX)
+        items = [self._item(row) for row in rows]
+        await self._pipeline.handle(items)
+        return len(items)
+
+    async def clean(self) -> None:
+        """Delete a portion of what nothing can refer to any more."""
         now = self._pipeline.clock.now()
-        rows = await self._pipeline.pool.fetch(LOAD_DUE, now, FIRED_MAX)
-        if not rows:
-            return 0
-        name = self._pipeline.service.name
-        messages = [
-            Received(
-                body=self._types[row["type"]].model_validate_json(row["payload"]),
-                envelope=caused(row["cause"], id_=row["generation"], now=now, service=name),
-                topic="deadline",
+        await self._pipeline.pool.execute(CLEAN_QUARANTINE, now - QUARANTINE_RETENTION)
+        deleted = await self._pipeline.pool.execute(
+            CLEAN_INBOX, now - INBOX_RETENTION, CLEANED_ROWS_MAX
+        )
+        more = deleted == f"DELETE {CLEANED_ROWS_MAX}"
+        self._clean_at = now + (timedelta(seconds=1) if more else CLEAN_EVERY)
+
+    def _item(self, row: Any) -> Item:
+        pipeline, id_ = self._pipeline, str(row["generation"])
+        claim = Claim(table="deadlines", key=(row["name"], row["subject"], row["generation"]))
+        try:
+            body = pipeline.registry[row["type"]].model_validate_json(row["payload"])
+        except Exception as error:  # of an older version: a person has to look
+            reason, now = faults.described(error), pipeline.clock.now()
+            item = records.unreadable(
+                row["payload"], "deadline", reason, pipeline.service.name, now
             )
-            for row in rows
-            if row["type"] in self._types
-        ]
-        await self._pipeline.handle(messages)
-        return len(messages)
-
-    async def _clean(self) -> None:
-        now = self._pipeline.clock.now()
-        if now - self._cleaned_at < CLEAN_EVERY:
-            return
-        self._cleaned_at = now
-        await self._pipeline.pool.execute(CLEAN_INBOX, now - INBOX_RETENTION)
+            return replace(item, claim=claim)
+        received = pipeline.to_self(
+            body, topic="deadline", id_=id_, cause=Cause.from_json(row["cause"])
+        )
+        return Item(received=received, event_id=records.event_id("deadline", id_), claim=claim)

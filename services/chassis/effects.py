@@ -1,4 +1,4 @@
-"""Carries out stored intents after their commit, and brings their outcome back as a message.
+"""Carries out stored intents after their commit, and brings the outcome back as a message.
 
 An intent is claimed with a lease. If the process dies, the lease runs out and somebody claims it
 again: executors must be safe to repeat (idempotency keys, look-ups).
@@ -7,134 +7,195 @@ again: executors must be safe to repeat (idempotency keys, look-ups).
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from contracts.base import Message
-from services.chassis import bus, telemetry
+from services.chassis import faults, ids, records, telemetry
 from services.chassis.checkpoint import checkpoint
-from services.chassis.errors import Transient
-from services.chassis.journal import caused
 from services.chassis.pipeline import Pipeline
+from services.chassis.records import Cause, Claim, Item
 from services.chassis.service import Again, Executor
-from services.chassis.work import Received
 
-LEASE = timedelta(seconds=60)
-POLL_SECONDS = 0.25
+LEASE = timedelta(seconds=90)
+EXECUTOR_SECONDS_MAX = 60.0
+POLL_SECONDS_MAX = 0.5
 OUTCOMES_MAX = 200
+BACKOFF_SECONDS_MIN = 0.2
 BACKOFF_SECONDS_MAX = 30.0
+ERROR_LENGTH_MAX = 500
 
-# SKIP LOCKED: two executors never hold the same intent at the same time.
-CLAIM_EFFECTS = """
-UPDATE effects SET lease_token = gen_random_uuid(), attempts = attempts + 1,
-    due_at = $1::timestamptz + $2::interval
+# SKIP LOCKED: two processes never hold the same intent. A lease that ran out is simply due again.
+CLAIM = """
+UPDATE effects SET lease_token = $4, attempts = attempts + 1, due_at = $1::timestamptz + $2
 WHERE id IN (SELECT id FROM effects WHERE due_at <= $1 ORDER BY due_at LIMIT $3
              FOR UPDATE SKIP LOCKED)
-RETURNING id, type, payload, cause, attempts, lease_token::text AS token
+RETURNING id, type, payload, cause, attempts, lease_token
 """
 # Only the holder of the lease moves it.
-POSTPONE_EFFECT = """
-UPDATE effects SET due_at = $2, last_error = $3 WHERE lease_token = $1::uuid
+POSTPONE = """
+UPDATE effects SET due_at = later.due_at, last_error = later.reason,
+    attempts = CASE WHEN later.failed THEN attempts ELSE 0 END
+FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::text[], $5::boolean[])
+    AS later (id, token, due_at, reason, failed)
+WHERE effects.id = later.id AND effects.lease_token = later.token
 """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of a claimed intent: a message, or another time."""
+
+    row: Any
+    message: Message | None = None
+    again_at: datetime | None = None
+    reason: str = ""
+    failed: bool = False
 
 
 class Effects:
-    """The executor loop of one process."""
+    """The executors of one process."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._service = pipeline.service
-        self._payloads = {model.__name__: model for model in self._service.executors}
+        self._executors = {
+            payload.__name__: executor for payload, executor in self._service.executors.items()
+        }
         self._wake = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
-        self._outcomes: asyncio.Queue[Received] = asyncio.Queue()
+        self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
 
     def wake(self) -> None:
+        """There may be something to carry out."""
         self._wake.set()
 
     async def run(self) -> None:
         """Until cancelled. What is in flight then is claimed again when its lease runs out."""
-        collector = asyncio.create_task(self._collect())
+        settling = asyncio.create_task(self._settle_for_ever())
         try:
             while True:
                 self._wake.clear()
                 try:
-                    claimed = await self._claim()
+                    started = await self._start_due()
                 except Exception as error:
-                    telemetry.log.warning("effects_wait", error=type(error).__name__)
-                    await asyncio.sleep(bus.BACKOFF_SECONDS_MAX)
+                    if not faults.is_transient(error):
+                        telemetry.log.error("effects_failed", exc_info=error)
+                    await asyncio.sleep(backoff(3).total_seconds())
                     continue
-                if not claimed:
+                if not started:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                        await asyncio.wait_for(self._wake.wait(), POLL_SECONDS_MAX)
         finally:
-            collector.cancel()
+            settling.cancel()
             for task in self._running:
                 task.cancel()
-            await asyncio.gather(collector, *self._running, return_exceptions=True)
+            await asyncio.gather(settling, *self._running, return_exceptions=True)
 
-    async def _claim(self) -> int:
+    async def run_due(self) -> int:
+        """Carry out everything that is due now, once, and handle the outcomes; how many."""
+        rows = await self._claim(OUTCOMES_MAX)
+        outcomes = await asyncio.gather(*(self._carry_out(row) for row in rows))
+        await self.settle(outcomes)
+        return len(rows)
+
+    async def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Handle what came out, in one transaction, and postpone the rest. Raises Transient."""
+        later = [each for each in outcomes if each.message is None]
+        if later:
+            await self._pipeline.pool.execute(
+                POSTPONE,
+                [each.row["id"] for each in later],
+                [each.row["lease_token"] for each in later],
+                [each.again_at for each in later],
+                [records.printable(each.reason)[:ERROR_LENGTH_MAX] for each in later],
+                [each.failed for each in later],
+            )
+        await self._pipeline.handle([self._item(each) for each in outcomes if each.message])
+
+    async def _start_due(self) -> int:
         free = self._service.effect_concurrency_max - len(self._running)
         if free <= 0:
             return 0
-        rows = await self._pipeline.pool.fetch(
-            CLAIM_EFFECTS, self._pipeline.clock.now(), LEASE, free
-        )
+        rows = await self._claim(free)
         for row in rows:
-            task = asyncio.create_task(self._perform(row))
+            task = asyncio.create_task(self._bring_outcome(row))
             self._running.add(task)
             task.add_done_callback(self._finished)
         return len(rows)
+
+    async def _claim(self, limit: int) -> list[Any]:
+        now, token = self._pipeline.clock.now(), ids.new_uuid()
+        rows: list[Any] = await self._pipeline.pool.fetch(CLAIM, now, LEASE, limit, token)
+        return rows
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._wake.set()
 
-    async def _perform(self, row: Any) -> None:
-        kind = row["type"]
+    async def _bring_outcome(self, row: Any) -> None:
+        await self._outcomes.put(await self._carry_out(row))
+
+    async def _carry_out(self, row: Any) -> Outcome:
+        checkpoint("before_effect")
         try:
-            model = self._payloads[kind]
-            executor: Executor = self._service.executors[model]
-            outcome = await executor(model.model_validate_json(row["payload"]))
-            checkpoint("after_effect")
+            executor: Executor = self._executors[row["type"]]
+            payload = self._pipeline.registry[row["type"]].model_validate_json(row["payload"])
+            async with asyncio.timeout(EXECUTOR_SECONDS_MAX):
+                found = await executor(payload)
         except Exception as error:
-            telemetry.EFFECTS.labels(self._service.name, kind, "failed").inc()
-            telemetry.log.warning(
-                "effect_failed", effect=kind, error=f"{type(error).__name__}: {error}"[:300]
-            )
-            delay = bus.backoff_seconds(row["attempts"] + 2)
-            await self._postpone(row, delay, f"{type(error).__name__}: {error}")
-            return
-        if isinstance(outcome, Again):
-            telemetry.EFFECTS.labels(self._service.name, kind, "again").inc()
-            delay = (outcome.at - self._pipeline.clock.now()).total_seconds()
-            await self._postpone(row, max(delay, 0.0), outcome.reason)
-            return
-        telemetry.EFFECTS.labels(self._service.name, kind, "done").inc()
-        await self._outcomes.put(self._received(row, outcome))
+            telemetry.count_effect(self._service.name, row["type"], "failed")
+            reason = faults.described(error)
+            telemetry.log.warning("effect_failed", effect=row["type"], reason=reason)
+            again_at = self._pipeline.clock.now() + backoff(row["attempts"])
+            return Outcome(row=row, again_at=again_at, reason=reason, failed=True)
+        checkpoint("after_effect")
+        if isinstance(found, Again):
+            telemetry.count_effect(self._service.name, row["type"], "again")
+            now = self._pipeline.clock.now()
+            again_at = now + self._pipeline.settings.scaled(found.at - now)
+            return Outcome(row=row, again_at=again_at, reason=found.reason)
+        telemetry.count_effect(self._service.name, row["type"], "done")
+        return Outcome(row=row, message=found)
 
-    async def _postpone(self, row: Any, seconds: float, reason: str) -> None:
-        due = self._pipeline.clock.now() + timedelta(seconds=min(seconds, 24 * 3600))
-        with suppress(OSError, Exception):
-            await self._pipeline.pool.execute(POSTPONE_EFFECT, row["token"], due, reason[:500])
-
-    def _received(self, row: Any, outcome: Message) -> Received:
-        now = self._pipeline.clock.now()
-        envelope = caused(row["cause"], id_=row["token"], now=now, service=self._service.name)
-        return Received(body=outcome, envelope=envelope, topic="effect")
-
-    async def _collect(self) -> None:
+    async def _settle_for_ever(self) -> None:
         """Outcomes that came in while a transaction ran go into the next one together."""
         while True:
             batch = [await self._outcomes.get()]
             while not self._outcomes.empty() and len(batch) < OUTCOMES_MAX:
                 batch.append(self._outcomes.get_nowait())
-            failures = 0
-            while True:
-                try:
-                    await self._pipeline.handle(batch)
-                    break
-                except Transient:
-                    failures += 1
-                    await asyncio.sleep(bus.backoff_seconds(failures))
+            await self._settle_at_last(batch)
+
+    async def _settle_at_last(self, batch: Sequence[Outcome]) -> None:
+        attempts = 0
+        while True:
+            try:
+                await self.settle(batch)
+                return
+            except Exception as error:
+                attempts += 1
+                if not faults.is_transient(error):
+                    telemetry.log.error("outcomes_failed", exc_info=error)
+                await asyncio.sleep(backoff(attempts).total_seconds())
+
+    def _item(self, outcome: Outcome) -> Item:
+        assert outcome.message is not None
+        row, pipeline = outcome.row, self._pipeline
+        token: UUID = row["lease_token"]
+        id_ = ids.derived(row["id"], str(token))
+        received = pipeline.to_self(
+            outcome.message, topic="effect", id_=id_, cause=Cause.from_json(row["cause"])
+        )
+        claim = Claim(table="effects", key=(row["id"], token))
+        return Item(received=received, event_id=records.event_id("effect", id_), claim=claim)
+
+
+def backoff(attempts: int) -> timedelta:
+    """Doubling, bounded, with jitter so that those who failed together do not return together."""
+    ceiling = min(BACKOFF_SECONDS_MIN * 2 ** min(attempts, 16), BACKOFF_SECONDS_MAX)
+    return timedelta(seconds=ceiling * random.uniform(0.5, 1))

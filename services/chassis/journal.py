@@ -128,5 +128,3 @@ def joined(parts: Sequence[tuple[str, Sequence[Any]]]) -> tuple[str, list[Any]]:
 
 def _json(message: Message) -> str:
     return write(message).decode()
-
-

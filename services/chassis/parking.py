@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from contracts.base import write
 from contracts.envelope import Envelope
-from services.chassis.records import Claim, Item
+from services.chassis import records
+from services.chassis.records import Claim, Item, Record
 from services.chassis.registry import Registry
 from services.chassis.work import Received
 
@@ -86,14 +87,28 @@ def waiting(row: Any, registry: Registry) -> Waiting:
     )
     event_id: UUID = row["event_id"]
     return Waiting(
-        item=Item(
-            received=received, event_id=event_id, claim=Claim(table=PARKED, key=(event_id,))
-        ),
+        item=Item(received=received, event_id=event_id, claim=Claim(table=PARKED, key=(event_id,))),
         keys=tuple(row["keys"]),
         until=row["until"],
         reason=row["reason"],
         stored=True,
     )
+
+
+def unreadable(row: Any, reason: str, service: str, now: datetime) -> Item:
+    """A parked message that this version no longer knows, as an item that says so."""
+    origin = json.loads(row["origin"])
+    record = Record(
+        topic=origin["topic"],
+        partition=origin["partition"],
+        offset=origin["offset"],
+        key=None if origin["key"] is None else origin["key"].encode(),
+        headers=tuple((name, base64.b64decode(value)) for name, value in origin["headers"]),
+        value=base64.b64decode(origin["value"]) or row["payload"].encode(),
+    )
+    claim = Claim(table=PARKED, key=(row["event_id"],))
+    item = records.set_aside(record, reason, service, now)
+    return replace(item, event_id=row["event_id"], claim=claim)
 
 
 def _origin(received: Received) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 from asyncpg import Pool
 
 from contracts.base import Message
-from services.chassis import faults, ids, parking, records, telemetry
+from services.chassis import faults, ids, parking, quarantine, records, telemetry
 from services.chassis.batch import Batch
 from services.chassis.checkpoint import checkpoint
 from services.chassis.clock import Clock
-from services.chassis.errors import Conflict, Transient
+from services.chassis.errors import Conflict, Poison, Transient
 from services.chassis.records import Cause, Item, Record
 from services.chassis.registry import Registry
 from services.chassis.service import Service
@@ -93,12 +93,17 @@ class Pipeline:
 
     async def take_up_impatient(self) -> int:
         """Handle parked messages whose patience is over, for the last time; how many there were."""
-        rows = await self.pool.fetch(
-            parking.IMPATIENT, self.clock.now(), parking.WAITING_MAX
-        )
-        found = [parking.waiting(row, self.registry) for row in rows]
-        if not found:
+        now = self.clock.now()
+        rows = await self.pool.fetch(parking.IMPATIENT, now, parking.WAITING_MAX)
+        if not rows:
             return 0
+        found = []
+        for row in rows:
+            try:
+                found.append(parking.waiting(row, self.registry))
+            except Exception as error:
+                reason = faults.described(error)
+                await self._announce(parking.unreadable(row, reason, self.service.name, now))
         try:
             await self._transaction(self._batch((), [key for each in found for key in each.keys]))
         except Transient:
@@ -106,7 +111,24 @@ class Pipeline:
         except Exception:
             for each in found:
                 await self._alone((), each.keys, each.item)
-        return len(found)
+        return len(rows)
+
+    async def redrive(self) -> int:
+        """Handle again what an operator asked for; how many there were."""
+        rows = await self.pool.fetch(quarantine.REQUESTED, quarantine.REDRIVE_MAX)
+        for row in rows:
+            now = self.clock.now()
+            item = quarantine.item(row, self.registry, self.service.name, now)
+            try:
+                if item.quarantined is not None:
+                    raise Poison(item.quarantined.reason)
+                await self._retrying_conflicts([item])
+            except Transient:
+                raise
+            except Exception as error:
+                reason = records.printable(faults.described(error))
+                await self.pool.execute(quarantine.REFUSED, row["id"], reason, now)
+        return len(rows)
 
     async def _alone(self, items: Sequence[Item], keys: Sequence[str], blamed: Item) -> None:
         """One item, or one parked message by its keys: what fails is set aside."""
@@ -126,7 +148,9 @@ class Pipeline:
                 return
 
     async def _set_aside(self, culprit: Item, reason: str) -> None:
-        condemned = records.condemn(culprit, reason, self.service.name, self.clock.now())
+        await self._announce(records.condemn(culprit, reason, self.service.name, self.clock.now()))
+
+    async def _announce(self, condemned: Item) -> None:
         try:
             await self._transaction(self._batch([condemned]))
         except (Transient, Conflict) as error:

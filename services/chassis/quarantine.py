@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from services.chassis.records import Quarantined, Record, printable
-from services.chassis.work import AnyConnection
+from contracts.envelope import TYPE_PREFIX, VERSION_SUFFIX
+from services.chassis import ids, records
+from services.chassis.records import Cause, Claim, Item, Quarantined, Record, printable
+from services.chassis.registry import Registry
+from services.chassis.work import TO_SELF, AnyConnection
 
 REDRIVE_MAX = 50
 
@@ -106,6 +109,27 @@ def record(row: Any) -> Record:
         headers=tuple((name, bytes.fromhex(value)) for name, value in headers),
         value=row["value"],
     )
+
+
+def item(row: Any, registry: Registry, service: str, now: datetime) -> Item:
+    """The record on its way again; `quarantined` where it still cannot be read."""
+    found = record(row)
+    claim = Claim(table="quarantine", key=(row["id"],))
+    if found.topic not in TO_SELF:
+        return replace(records.read(found, service, now), claim=claim)
+    headers = {name: value.decode(errors="replace") for name, value in found.headers}
+    name = headers["ce_type"].removeprefix(TYPE_PREFIX).removesuffix(VERSION_SUFFIX)
+    cause = Cause(id=headers.get("ce_causationid", headers["ce_id"]))
+    received = records.to_self(
+        registry[name].model_validate_json(found.value or b""),
+        topic=found.topic,
+        id_=ids.new(),
+        service=service,
+        now=now,
+        cause=cause,
+    )
+    event_id = records.event_id(found.topic, received.envelope.id)
+    return Item(received=received, event_id=event_id, claim=claim)
 
 
 def _entry(row: Any) -> Entry:

@@ -48,7 +48,7 @@ class Claim:
     """The right to handle a message: a row that only one transaction can insert or delete."""
 
     table: str
-    key: tuple[str | UUID, ...]
+    key: tuple[str | int | UUID, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +105,14 @@ def set_aside(record: Record, reason: str, service: str, now: datetime) -> Item:
         claim=Claim(table="inbox", key=(event,)),
         quarantined=row,
     )
+
+
+def unreadable(payload: str, topic: str, reason: str, service: str, now: datetime) -> Item:
+    """A stored message that this version cannot read, as an item that says so."""
+    record = Record(
+        topic=topic, partition=0, offset=0, key=None, headers=(), value=payload.encode()
+    )
+    return set_aside(record, reason, service, now)
 
 
 def condemn(item: Item, reason: str, service: str, now: datetime) -> Item:

@@ -4,42 +4,59 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+import traceback
+from collections import Counter as Tally
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
 
 from services.chassis.settings import Settings
+from services.chassis.work import Received
 
 if TYPE_CHECKING:
-    from services.chassis.journal import Journal
-    from services.chassis.work import Received, UnitOfWork
+    from services.chassis.batch import Batch
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-HANDLED = Counter("returns_messages_handled_total", "Messages handled", ["service", "message"])
+LOGGED = frozenset(
+    "attempt changed effect error event field level message n part parts path port reason "
+    "return_id seconds service status timestamp topic trace_id traceback version".split()
+)
+"""The only fields that reach a log. Whatever else is passed is dropped: it may name a person."""
+
+HANDLED = Counter("returns_messages_handled", "Messages handled", ["service", "message"])
 DUPLICATES = Counter(
-    "returns_messages_duplicate_total", "Messages dropped by the inbox", ["service", "message"]
+    "returns_messages_duplicate", "Messages dropped as seen before", ["service", "message"]
 )
 IGNORED = Counter(
-    "returns_messages_ignored_total",
-    "Messages that changed nothing",
-    ["service", "message", "reason"],
+    "returns_messages_ignored", "Messages that changed nothing", ["service", "message", "reason"]
 )
-PUBLISHED = Counter("returns_messages_published_total", "Messages stored to be published",
-                    ["service", "message"])  # fmt: skip
-QUARANTINED = Counter("returns_records_quarantined_total", "Records set aside", ["service"])
-PARKED = Counter("returns_messages_parked_total", "Messages that wait for others", ["service"])
+PUBLISHED = Counter(
+    "returns_messages_published", "Messages stored to be published", ["service", "message"]
+)
+QUARANTINED = Counter("returns_records_quarantined", "Records set aside", ["service"])
+PARKED = Counter("returns_messages_parked", "Messages that wait for others", ["service"])
 BATCH_SECONDS = Histogram(
     "returns_batch_seconds",
     "Duration of one transaction over a batch",
     ["service"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
-OUTBOX_ROWS = Gauge("returns_outbox_rows", "Messages waiting for the relay", ["service"])
-EFFECTS = Counter("returns_effects_total", "Effects performed", ["service", "kind", "outcome"])
+BATCH_MESSAGES = Histogram(
+    "returns_batch_messages",
+    "Messages in one transaction",
+    ["service"],
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200),
+)
+OUTBOX_ROWS = Gauge("returns_outbox_rows", "Rows that the relay took last", ["service"])
+OUTBOX_SECONDS = Gauge("returns_outbox_age_seconds", "Age of the oldest of them", ["service"])
+RELAYED = Counter("returns_messages_relayed", "Messages that the broker has taken", ["service"])
+EFFECTS = Counter("returns_effects", "Effects carried out", ["service", "kind", "outcome"])
+STALLED = Counter("returns_batches_stalled", "Batches that had to come again", ["service"])
 
 _tracer: Any = None
 
@@ -49,22 +66,43 @@ def configure(service: str, settings: Settings) -> None:
     global _tracer
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
     logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, force=True)
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    # Rebalances, lost connections and retries are everyday life there, logged as warnings.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            with_traceback,
+            only_allowed,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(service=service)
     if settings.otel_exporter_otlp_endpoint:
         _tracer = _exporting_tracer(service)
+
+
+def with_traceback(
+    logger: Any, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Where an error came from, without the values in its message."""
+    error = event.pop("exc_info", None)
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)[-4:]
+        event["traceback"] = [f"{each.filename}:{each.lineno} {each.name}" for each in frames]
+        event.setdefault("error", type(error).__name__)
+    return event
+
+
+def only_allowed(
+    logger: Any, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Drop every field that is not on the list."""
+    return {name: value for name, value in event.items() if name in LOGGED}
 
 
 def _exporting_tracer(service: str) -> Any:
@@ -79,42 +117,60 @@ def _exporting_tracer(service: str) -> Any:
 
 
 @contextmanager
-def span(name: str, traceparent: str | None, **attributes: str) -> Iterator[str | None]:
-    """A span under `traceparent`; yields the traceparent of what it causes."""
+def span(received: Received) -> Iterator[Received]:
+    """A span around a handler; yields the message as the cause of what follows from it."""
     if _tracer is None:
-        yield traceparent
+        yield received
         return
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     propagator = TraceContextTextMapPropagator()
-    parent = propagator.extract({"traceparent": traceparent} if traceparent else {})
-    with _tracer.start_as_current_span(name, context=parent, attributes=attributes):
-        carrier: dict[str, str] = {}
-        propagator.inject(carrier)
-        yield carrier.get("traceparent", traceparent)
+    carrier = {}
+    if received.envelope.traceparent is not None:
+        carrier["traceparent"] = received.envelope.traceparent
+    name = f"{received.topic} {type(received.body).__name__}"
+    with _tracer.start_as_current_span(name, context=propagator.extract(carrier)):
+        caused: dict[str, str] = {}
+        propagator.inject(caused)
+        traceparent = caused.get("traceparent", received.envelope.traceparent)
+        yield replace(received, envelope=replace(received.envelope, traceparent=traceparent))
 
 
-def count_duplicate(service: str, message: Received) -> None:
-    DUPLICATES.labels(service, type(message.body).__name__).inc()
+def about(received: Received) -> dict[str, str]:
+    """What a log line may say of a message."""
+    traceparent = received.envelope.traceparent or "--"
+    return {
+        "message": type(received.body).__name__,
+        "return_id": str(getattr(received.body, "return_id", None) or ""),
+        "topic": received.topic,
+        "trace_id": traceparent.split("-")[1],
+    }
 
 
-def count_transaction(
-    service: str, handled: Sequence[Received], work: UnitOfWork, journal: Journal
-) -> None:
-    for message in handled:
-        HANDLED.labels(service, type(message.body).__name__).inc()
-    for item in work.published:
-        PUBLISHED.labels(service, type(item.body).__name__).inc()
-    for message_name, reason in work.ignored:
-        IGNORED.labels(service, message_name, reason).inc()
-    if work.parked:
-        PARKED.labels(service).inc(len(work.parked))
-    if journal.quarantined:
-        QUARANTINED.labels(service).inc(len(journal.quarantined))
+def count_batch(service: str, batch: Batch, seconds: float) -> None:
+    """Count what a committed batch did."""
+    BATCH_SECONDS.labels(service).observe(seconds)
+    BATCH_MESSAGES.labels(service).observe(len(batch.items))
+    _count(HANDLED, service, (item.received.body for item in batch.handled))
+    _count(DUPLICATES, service, (item.received.body for item in batch.duplicates))
+    _count(PUBLISHED, service, (each.body for each in batch.work.published))
+    for message, reason in batch.work.ignored:
+        IGNORED.labels(service, message, reason).inc()
+    if batch.journal.waiting:
+        PARKED.labels(service).inc(len(batch.journal.waiting))
+    if batch.journal.quarantined:
+        QUARANTINED.labels(service).inc(len(batch.journal.quarantined))
+
+
+def _count(counter: Counter, service: str, bodies: Iterator[Any]) -> None:
+    for name, number in Tally(type(body).__name__ for body in bodies).items():
+        counter.labels(service, name).inc(number)
+
+
+def count_effect(service: str, kind: str, outcome: str) -> None:
+    EFFECTS.labels(service, kind, outcome).inc()
 
 
 def exposition() -> bytes:
     """All metrics in Prometheus' text format."""
-    from prometheus_client import generate_latest
-
     return generate_latest(REGISTRY)
