@@ -10,7 +10,8 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from services.ops.embedded import kafka_jars, processes
 from services.ops.embedded.topics import NamedTopic
@@ -18,6 +19,7 @@ from services.ops.embedded.topics import NamedTopic
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 10
 ANSWER_SECONDS_MAX = 30
+RECONNECT_MILLISECONDS = 50
 
 
 class Kafka:
@@ -34,7 +36,14 @@ class Kafka:
         self.log = self.folder.with_suffix(".log")
         self.process = self._start()
         # log_level 0: while the broker starts, refused connections are no news.
-        self.admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        self.admin = AdminClient(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "log_level": 0,
+                "reconnect.backoff.ms": RECONNECT_MILLISECONDS,
+                "reconnect.backoff.max.ms": RECONNECT_MILLISECONDS,
+            }
+        )
 
     @property
     def bootstrap(self) -> str:
@@ -53,7 +62,9 @@ class Kafka:
             port=self.port,
             controller_port=processes.free_port(),
         )
-        return processes.spawn(distribution.command(properties), log=self.log)
+        return processes.spawn(
+            distribution.command(properties), log=self.log, folder=distribution.folder
+        )
 
     def wait_until_ready(self) -> None:
         """Until the broker answers. Raises StartFailed."""

@@ -82,7 +82,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
-controlled.shutdown.enable=false
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
 num.io.threads=4
 num.network.threads=2
 log.cleaner.dedupe.buffer.size=16777216
@@ -97,14 +98,14 @@ class Distribution:
     java: str
 
     def command(self, properties: Path) -> list[str]:
-        """Starts a broker. A class archive of another JVM is ignored by the JVM itself."""
+        """Starts a broker, from `folder`. The JVM ignores a class archive of another JVM."""
         archive = self.folder / "classes.jsa"
         sharing = (f"-XX:SharedArchiveFile={archive}",) if archive.exists() else ()
         return self._java(*sharing, "kafka.Kafka", str(properties))
 
     def _java(self, *arguments: str) -> list[str]:
-        classes = ("-cp", f"{self.folder / 'lib'}/*")
-        return [self.java, *classes, *MEMORY_FLAGS, *LOG_FLAGS, *arguments]
+        # Relative, because the class archive is bound to the class path it was made with.
+        return [self.java, "-cp", "lib/*", *MEMORY_FLAGS, *LOG_FLAGS, *arguments]
 
 
 def cache_folder() -> Path:
@@ -149,7 +150,7 @@ def prepared() -> Distribution:
     java = shutil.which("java")
     assert java is not None  # `missing` looked
     folder = _folder()
-    with processes.only_one(folder.with_suffix(".lock")):
+    with processes.only_one(folder.with_name(f"{folder.name}.lock")):
         if not _complete(folder):
             _fetch(folder, java)
     return Distribution(folder=folder, java=java)
@@ -182,6 +183,7 @@ def _fetch(folder: Path, java: str) -> None:
         ["mvn", "-q", "-B", "-ntp", "-f", str(fresh / "pom.xml"), COPY_PLUGIN]
         + [f"-Dmaven.repo.local={repository}", f"-DoutputDirectory={fresh / 'lib'}"]
         + ["-DincludeScope=runtime"],
+        folder=fresh,
         seconds=FETCH_SECONDS_MAX,
         what="Maven could not fetch Kafka: check that this machine reaches a Maven repository",
     )
@@ -200,6 +202,7 @@ def _format(fresh: Path, java: str) -> None:
     tool = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)]
     _run(
         distribution._java(*tool),
+        folder=fresh,
         seconds=FORMAT_SECONDS_MAX,
         what="Kafka could not format its data folder",
     )
@@ -216,14 +219,13 @@ def _archive_classes(fresh: Path, java: str) -> None:
         port=port,
         controller_port=processes.free_port(),
     )
-    archive = f"-XX:ArchiveClassesAtExit={fresh / 'classes.jsa'}"
     command = Distribution(folder=fresh, java=java)._java(
-        archive,
+        "-XX:ArchiveClassesAtExit=classes.jsa",
         "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
         "kafka.Kafka",
         str(properties),
     )
-    process = processes.spawn(command, log=log)
+    process = processes.spawn(command, log=log, folder=fresh)
     deadline = monotonic() + FIRST_START_SECONDS_MAX
     while process.poll() is None and monotonic() < deadline and b"started" not in _read(log):
         processes.pause()
@@ -235,10 +237,10 @@ def _read(log: Path) -> bytes:
     return log.read_bytes() if log.exists() else b""
 
 
-def _run(command: list[str], *, seconds: float, what: str) -> None:
+def _run(command: list[str], *, folder: Path, seconds: float, what: str) -> None:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds, check=False
+            command, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
         raise StartFailed(f"{what} (no answer within {seconds:.0f} s)") from None

@@ -210,9 +210,7 @@ def start(
 
 def stop(server: Server) -> None:
     """End it at once but cleanly (SIGINT: a fast shutdown that waits for nobody)."""
-    processes.stop(
-        server.process, signal_number=signal.SIGINT, grace_seconds=STOP_SECONDS_MAX
-    )
+    processes.stop(server.process, signal_number=signal.SIGINT, grace_seconds=STOP_SECONDS_MAX)
 
 
 def _command(folder: Path, *, port: int, durable: bool) -> list[str]:

@@ -54,6 +54,7 @@ def spawn(
     *,
     log: Path,
     environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
     on_parent_death: int = signal.SIGKILL,
     stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
@@ -66,8 +67,9 @@ def spawn(
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(environment) if environment is not None else None,
+            cwd=folder,
             start_new_session=True,
-            preexec_fn=dies_with_parent(on_parent_death),
+            preexec_fn=dies_with_parent(on_parent_death),  # noqa: PLW1509 one prctl, no locks
         )
 
 
