@@ -1,0 +1,115 @@
+"""Judgement: every case leads to a decision, every decision says why. Pure and total.
+
+`judge` decides a case (also after an inspection); the other functions take a decision that
+stands and return the next sequence, or what may be paid now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from contracts.decisions import EscalationReason, Finding, ReturnDecisionMade
+from contracts.requests import Method
+from contracts.reviews import ReviewDecided
+from services.commerce.judgement.case import (
+    Case,
+    History,
+    NotAllowed,
+    OrdersOfTheYear,
+    PastReturn,
+    Released,
+)
+
+__all__ = [
+    "Case",
+    "History",
+    "NotAllowed",
+    "OrdersOfTheYear",
+    "PastReturn",
+    "Released",
+    "customer_sentence",
+    "escalate",
+    "judge",
+    "release",
+    "review",
+    "reviewer_paragraph",
+    "settle_by",
+    "without",
+]
+
+
+def judge(case: Case, *, counterfactual: bool = True) -> ReturnDecisionMade:
+    """The decision on a case: approved, rejected or escalated. Never raises.
+
+    With `case.inspection` it is the decision after inspection. `counterfactual=False` leaves out
+    the smallest change that would have led to another outcome (slower: it decides many times).
+    """
+    raise NotImplementedError
+
+
+def release(
+    case: Case,
+    standing: ReturnDecisionMade,
+    units: Mapping[str, Sequence[int]],
+    *,
+    already: tuple[Released, ...] = (),
+) -> Released:
+    """What may be paid for `units` (line_id -> ordinals) of an approval that stands.
+
+    `already` are this approval's earlier parts. The part that completes the approval takes every
+    remainder, so that all parts sum to it exactly.
+    """
+    raise NotImplementedError
+
+
+def review(
+    case: Case, standing: ReturnDecisionMade, decided: ReviewDecided
+) -> ReturnDecisionMade | NotAllowed:
+    """The next sequence after a person approved, rejected or adjusted an escalated case.
+
+    The caller compares `case_sha256` with the standing case first (`stale` publishes it again).
+    Over `four_eyes_above` the first of two reviewers gets NotAllowed with code
+    `second_reviewer_needed`, whose decision remembers them.
+    """
+    raise NotImplementedError
+
+
+def stale(case: Case, standing: ReturnDecisionMade) -> ReturnDecisionMade:
+    """The case published again because a review was bound to a hash that no longer stands."""
+    raise NotImplementedError
+
+
+def escalate(
+    case: Case,
+    standing: ReturnDecisionMade,
+    reason: EscalationReason,
+    *,
+    context: Mapping[str, object] | None = None,
+    findings: tuple[Finding, ...] = (),
+) -> ReturnDecisionMade:
+    """A standing decision that now needs a person; amounts, units and settlement are kept."""
+    raise NotImplementedError
+
+
+def settle_by(
+    case: Case, standing: ReturnDecisionMade, method: Method, reference: str | None = None
+) -> ReturnDecisionMade:
+    """A new approved sequence with another settlement method, chosen by customer or person."""
+    raise NotImplementedError
+
+
+def without(
+    case: Case, standing: ReturnDecisionMade, units: Mapping[str, Sequence[int]]
+) -> ReturnDecisionMade:
+    """A new approved sequence without these units (line_id -> ordinals): they never came."""
+    raise NotImplementedError
+
+
+def customer_sentence(decision: ReturnDecisionMade) -> str:
+    """One sentence for the customer, from the decision's own findings and numbers."""
+    raise NotImplementedError
+
+
+def reviewer_paragraph(decision: ReturnDecisionMade) -> str:
+    """A paragraph for a reviewer: what, why, how sure, what each number rests on."""
+    raise NotImplementedError

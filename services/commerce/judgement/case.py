@@ -1,0 +1,128 @@
+"""What a decision is made from: one document, complete, immutable. Nothing else is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from contracts.assessments import RefundabilityAssessed, ReturnabilityAssessed
+from contracts.base import (
+    Bps,
+    Count,
+    Flag,
+    Identifier,
+    Instant,
+    MinorUnits,
+    Ordinal,
+    Part,
+    SignedMinorUnits,
+    Text,
+)
+from contracts.decisions import (
+    Allocation,
+    DecidedLoyalty,
+    Finding,
+    Legs,
+    RefundBreakdown,
+    Release,
+    ReturnDecisionMade,
+)
+from contracts.fulfillment import ReturnInspected
+from contracts.orders import OrderSnapshot
+from contracts.requests import Reason, ReturnRequest
+from services.commerce.policy.model import Policy
+
+
+class PastReturn(Part):
+    """An earlier return of this customer, on whatever order."""
+
+    requested_at: Instant
+    order_id: Identifier | None = None
+    skus: tuple[Identifier, ...] = ()
+    value: SignedMinorUnits = 0
+    """In the currency of the order being judged."""
+    status: Text = "settled"
+    reason: Reason | None = None
+    test: Flag = False
+
+
+class OrdersOfTheYear(Part):
+    """Orders of the last twelve months, with the one being judged."""
+
+    count: Count = 0
+    value: SignedMinorUnits = 0
+
+
+class History(Part):
+    """What is known of the customer, without the return being judged."""
+
+    returns: tuple[PastReturn, ...] = ()
+    orders: OrdersOfTheYear = OrdersOfTheYear()
+    confirmed_abuse: Count = 0
+    disputes: Count = 0
+    linked_accounts: Count = 0
+    """Other accounts with the same hashed address, phone or payment fingerprint."""
+    not_received_claims: Count = 0
+    """Claims of "not received" against a carrier's delivery scan."""
+    weight_deviation_bps: Bps = 0
+    """After receipt: how far the carton's weight is from the expected one."""
+    serial_mismatch: Flag = False
+    """After receipt: the thing is not the one that was sold."""
+
+
+class Case(Part):
+    """Everything that judging one return may look at."""
+
+    now: Instant
+    order: OrderSnapshot | None = None
+    request: ReturnRequest
+    returnability: ReturnabilityAssessed | None = None
+    refundability: RefundabilityAssessed | None = None
+    history: History | None = None
+    earlier: tuple[ReturnDecisionMade, ...] = ()
+    """Decisions on the same order that stand; one of this very return gives its sequence."""
+    inspection: ReturnInspected | None = None
+    policy: Policy
+    sequence: Ordinal | None = None
+    """The sequence to use; absent: one more than this return's in `earlier`, or 1."""
+    timed_out: tuple[Identifier, ...] = ()
+    """Assessments that never came: `returnability`, `refundability`."""
+    extra_findings: tuple[Finding, ...] = ()
+    counted: Mapping[str, Count] = Field(default_factory=dict)
+    """line_id -> units of this return that the warehouse has counted."""
+    sent_at: Instant | None = None
+    """Proof of sending: the carrier's first scan, or a document that a person accepted."""
+    received_at: Instant | None = None
+
+
+class Released(Part):
+    """What may be paid for some units of a standing approval, to the last minor unit.
+
+    `refund.total` is `release.amount` and the sum of `allocations`; `legs` belong to the first
+    refund of this part. All parts of an approval add up to exactly the approval.
+    """
+
+    release: Release
+    refund: RefundBreakdown
+    allocations: tuple[Allocation, ...]
+    legs: Legs
+
+
+class NotAllowed(Part):
+    """A review that is not executed: `decision` is the case, to be published again."""
+
+    code: Identifier
+    explanation: Text
+    decision: ReturnDecisionMade
+
+
+__all__ = [
+    "Case",
+    "DecidedLoyalty",
+    "History",
+    "NotAllowed",
+    "OrdersOfTheYear",
+    "PastReturn",
+    "Released",
+]
