@@ -89,4 +89,3 @@ def standing_case(view: View) -> str | None:
     if decision is None or decision.decision is not Outcome.ESCALATED or not decision.escalation:
         return None
     return decision.escalation.case.case_sha256
-

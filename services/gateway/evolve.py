@@ -71,7 +71,11 @@ def status_changed(view: View, change: lifecycle.ReturnStatusChanged) -> View:
     changes = sorted((*view.changes, change), key=lambda each: each.number)[-CHANGES_MAX:]
     order_id = next((c.order_id for c in reversed(changes) if c.order_id), None)
     return view.model_copy(
-        update={"changes": tuple(changes), "order_id": order_id or view.order_id}
+        update={
+            "changes": tuple(changes),
+            "changed": view.changed + 1,
+            "order_id": order_id or view.order_id,
+        }
     )
 
 
@@ -117,9 +121,7 @@ def reservation_voided(view: View, message: payment.RefundReservationVoided) -> 
     )
 
 
-def _less(
-    standing: Iterable[Allocation], voided: Iterable[Allocation]
-) -> tuple[Allocation, ...]:
+def _less(standing: Iterable[Allocation], voided: Iterable[Allocation]) -> tuple[Allocation, ...]:
     gone: dict[str, int] = {}
     for each in voided:
         gone[each.payment_id] = gone.get(each.payment_id, 0) + each.amount
@@ -137,9 +139,7 @@ def released(view: View, message: decisions.RefundReleased) -> View:
     """The payment agent may have reported on the refund before its release is seen here."""
     known = _refund(view, message.refund_id)
     if known is not None:
-        return _with_refund(
-            view, known.model_copy(update={"sequence": message.decision_sequence})
-        )
+        return _with_refund(view, known.model_copy(update={"sequence": message.decision_sequence}))
     return _with_refund(
         view,
         Refund(
@@ -195,9 +195,7 @@ def _refund(view: View, refund_id: str) -> Refund | None:
 def _with_refund(view: View, refund: Refund) -> View:
     if _refund(view, refund.refund_id) is None:
         return view.model_copy(update={"refunds": (*view.refunds, refund)})
-    refunds = tuple(
-        refund if each.refund_id == refund.refund_id else each for each in view.refunds
-    )
+    refunds = tuple(refund if each.refund_id == refund.refund_id else each for each in view.refunds)
     return view.model_copy(update={"refunds": refunds})
 
 

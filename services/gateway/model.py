@@ -27,9 +27,7 @@ class RefundState(StrEnum):
     VOIDED = "voided"
 
 
-GIVES_BACK = frozenset(
-    {RefundState.REFUSED, RefundState.SETTLEMENT_FAILED, RefundState.VOIDED}
-)
+GIVES_BACK = frozenset({RefundState.REFUSED, RefundState.SETTLEMENT_FAILED, RefundState.VOIDED})
 """States in which a refund holds nothing of its payment any more."""
 
 
@@ -111,6 +109,8 @@ class View(Part):
     """Of the request's content; absent until the request itself was seen."""
     changes: tuple[ReturnStatusChanged, ...] = ()
     """By `number`, ascending, each once."""
+    changed: int = 0
+    """How many status changes were seen, also those dropped since."""
     decision: ReturnDecisionMade | None = None
     """The one with the highest sequence."""
     reservation: Reservation | None = None

@@ -1,0 +1,1 @@
+"""The calls of the gateway, a module for each kind of caller."""
