@@ -1,35 +1,41 @@
 """The consuming side of the bus: one FastStream batch subscriber over all topics of a service.
 
-Offsets are committed by hand, after the store's commit; a batch that could not be stored is
-rewound. Parsing happens in the pipeline, so that no record can break the consumer.
+Records are parsed in the pipeline, so that none can break the consumer; offsets are committed
+after the store's commit; a batch that could not be stored is rewound and comes again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import ssl
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
-from aiokafka import ConsumerRebalanceListener
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from services.chassis import telemetry
 from services.chassis.errors import Transient
+from services.chassis.offsets import Offsets
 from services.chassis.pipeline import Pipeline, Record
 from services.chassis.settings import Settings
-from services.chassis.telemetry import log
 
 BATCH_RECORDS_MAX = 200
-BATCH_WAIT_MS = 100
-BACKOFF_SECONDS_MIN = 0.05
+POLL_MS = 1_000
+BACKOFF_SECONDS_MIN = 0.1
 BACKOFF_SECONDS_MAX = 3.0
 SESSION_TIMEOUT_MS = 10_000
-HEARTBEAT_MS = 1_000
+HEARTBEAT_MS = 2_000
 POLL_INTERVAL_MS_MAX = 300_000
+METADATA_AGE_MS_MAX = 30_000
 DRAIN_SECONDS_MAX = 20.0
-GRACE_SECONDS = 15.0
+PING_SECONDS_MAX = 2.0
 SASL = {
     "PLAIN": SASLPlaintext,
     "SCRAM-SHA-256": SASLScram256,
@@ -41,13 +47,14 @@ def security(settings: Settings) -> BaseSecurity | None:
     """FastStream's security object for the configured protocol; None for PLAINTEXT."""
     if settings.kafka_security_protocol == "PLAINTEXT":
         return None
-    secure = settings.kafka_security_protocol.endswith("SSL")
+    context = ssl.create_default_context() if _encrypted(settings) else None
     if not settings.kafka_security_protocol.startswith("SASL"):
-        return BaseSecurity(use_ssl=secure)
+        return BaseSecurity(ssl_context=context, use_ssl=True)
     return SASL[settings.kafka_sasl_mechanism](
         username=settings.kafka_sasl_username,
         password=settings.kafka_sasl_password,
-        use_ssl=secure,
+        ssl_context=context,
+        use_ssl=_encrypted(settings),
     )
 
 
@@ -56,6 +63,7 @@ def client_arguments(settings: Settings) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap_servers(),
         "security_protocol": settings.kafka_security_protocol,
+        "metadata_max_age_ms": METADATA_AGE_MS_MAX,
     }
     if settings.kafka_security_protocol.startswith("SASL"):
         arguments |= {
@@ -63,49 +71,35 @@ def client_arguments(settings: Settings) -> dict[str, Any]:
             "sasl_plain_username": settings.kafka_sasl_username,
             "sasl_plain_password": settings.kafka_sasl_password,
         }
-    if settings.kafka_security_protocol.endswith("SSL"):
-        import ssl
-
+    if _encrypted(settings):
         arguments["ssl_context"] = ssl.create_default_context()
     return arguments
 
 
-class Drain(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Lets the batch in hand finish before its partitions go to somebody else."""
-
-    def __init__(self) -> None:
-        self.idle = asyncio.Event()
-        self.idle.set()
-        self.assigned = asyncio.Event()
-
-    async def on_partitions_revoked(self, revoked: Any) -> None:
-        if revoked:
-            try:
-                await asyncio.wait_for(self.idle.wait(), DRAIN_SECONDS_MAX)
-            except TimeoutError:
-                log.warning("drain_timed_out")
-
-    async def on_partitions_assigned(self, assigned: Any) -> None:
-        self.assigned.set()
+def _encrypted(settings: Settings) -> bool:
+    return settings.kafka_security_protocol.endswith("SSL")
 
 
-class Consumer:
+class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     """Feeds the pipeline from the topics that the service reads."""
 
-    def __init__(self, pipeline: Pipeline, topics: tuple[str, ...], settings: Settings) -> None:
+    def __init__(self, pipeline: Pipeline, topics: Sequence[str], settings: Settings) -> None:
         self._pipeline = pipeline
-        self._drain = Drain()
+        self._prefix = settings.topic_prefix
         self._failures = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.failing: str | None = "starting"
+        """Why nothing is consumed at present; None when all is well."""
         self.broker = KafkaBroker(
             settings.bootstrap_servers(),
             security=security(settings),
+            metadata_max_age_ms=METADATA_AGE_MS_MAX,
             allow_auto_create_topics=False,
             consumer_only=True,
             parser=self._unparsed,
             decoder=_undecoded,
             logger=None,
-            graceful_timeout=GRACE_SECONDS,
             apply_types=False,
         )
         self.subscriber = self.broker.subscriber(
@@ -114,77 +108,112 @@ class Consumer:
             group_id=settings.topic(pipeline.service.name),
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
-            batch_timeout_ms=BATCH_WAIT_MS,
-            max_records=BATCH_RECORDS_MAX,
             session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
-            listener=self._drain,
+            listener=self,
             no_reply=True,
         )
         self.subscriber(self._on_batch)
-
-    @property
-    def assigned(self) -> bool:
-        """Whether the group has given this consumer its partitions."""
-        return self._drain.assigned.is_set()
+        # The library's own poll sleeps after each empty one, which delays what arrives then.
+        self.subscriber.get_msg = self._poll  # type: ignore[method-assign]
+        self.offsets = Offsets(lambda: self.subscriber.consumer)
 
     async def start(self) -> None:
         """Raises KafkaError while the broker cannot be reached."""
         await self.broker.start()
-        self.failing = None
 
     async def stop(self) -> None:
+        """Finish the batch in hand, commit its offsets, leave the group."""
+        self.subscriber.running = False
+        await self._drain()
         await self.broker.stop()
 
     async def ping(self) -> bool:
-        return await self.broker.ping(timeout=2.0)
+        """Whether the broker answers."""
+        consumer = self.subscriber.consumer
+        if consumer is None:
+            return False
+        try:
+            await asyncio.wait_for(consumer.topics(), PING_SECONDS_MAX)
+        except Exception:
+            return False
+        return True
 
-    async def _unparsed(self, message: Any) -> KafkaAckableMessage:
-        """Headers that are not UTF-8 break FastStream's own parser: the pipeline parses."""
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        """Lets the batch in hand finish before its partitions go to somebody else."""
+        if revoked:
+            await self._drain()
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        self.failing = None
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS_MAX):
+                await self._idle.wait()
+                await self.offsets.flush()
+        except TimeoutError:
+            telemetry.log.warning("drain_timed_out")
+
+    async def _poll(self, consumer: Any) -> tuple[Any, ...]:
+        found = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS_MAX)
+        return tuple(chain(*found.values()))
+
+    async def _unparsed(self, raw: Any) -> KafkaAckableMessage:
+        """Headers that are not UTF-8 break FastStream's own parser, and would lose the batch."""
         return KafkaAckableMessage(
-            body=b"", headers={}, raw_message=message, consumer=self.subscriber.consumer
+            body=b"", headers={}, raw_message=raw, consumer=self.subscriber.consumer
         )
 
     async def _on_batch(self, message: KafkaMessage) -> None:
-        self._drain.idle.clear()
+        raw = message.raw_message
+        batch = raw if isinstance(raw, tuple) else (raw,)
+        self._idle.clear()
         try:
-            raw = message.raw_message
-            records = raw if isinstance(raw, tuple) else (raw,)
-            await self._pipeline.process([_record(each) for each in records])
-        except Transient as error:
-            self.failing = str(error)
-            self._failures += 1
-            log.warning("batch_waits", error=str(error)[:200], tries=self._failures)
-            await asyncio.sleep(backoff_seconds(self._failures))
-            await message.nack()
-        except BaseException:
-            await message.nack()
-            raise
-        else:
-            self.failing = None
-            self._failures = 0
-            await message.ack()
+            await self._pipeline.process([self._record(each) for each in batch])
+            self.offsets.advance(batch)
+            self._failures, self.failing = 0, None
+        except Exception as error:
+            await self._come_again(batch, error)
         finally:
-            self._drain.idle.set()
+            self._idle.set()
+
+    async def _come_again(self, batch: Sequence[Any], error: Exception) -> None:
+        """Wait, then rewind each partition to its first record: the order is kept."""
+        self._failures += 1
+        self.failing = f"the store does not take records: {error}"
+        telemetry.STALLED.labels(self._pipeline.service.name).inc()
+        if not isinstance(error, Transient):
+            telemetry.log.error("batch_failed", exc_info=error)
+        telemetry.log.warning("batch_waits", reason=str(error), attempt=self._failures)
+        await asyncio.sleep(backoff_seconds(self._failures))
+        first: dict[TopicPartition, int] = {}
+        for record in batch:
+            place = TopicPartition(record.topic, record.partition)
+            first[place] = min(record.offset, first.get(place, record.offset))
+        for place, offset in first.items():
+            try:
+                self.subscriber.consumer.seek(place, offset)  # type: ignore[union-attr]
+            except (IllegalStateError, AttributeError):
+                telemetry.log.info("partition_gone", topic=place.topic)
+
+    def _record(self, raw: Any) -> Record:
+        return Record(
+            topic=raw.topic.removeprefix(self._prefix),
+            partition=raw.partition,
+            offset=raw.offset,
+            key=raw.key,
+            headers=tuple((name, value or b"") for name, value in raw.headers),
+            value=raw.value,
+        )
 
 
 def backoff_seconds(failures: int) -> float:
     """Doubling, with jitter, bounded."""
-    ceiling = min(BACKOFF_SECONDS_MIN * 2 ** min(failures, 10), BACKOFF_SECONDS_MAX)
+    ceiling = min(BACKOFF_SECONDS_MIN * 2.0 ** min(failures, 10), BACKOFF_SECONDS_MAX)
     return ceiling * random.uniform(0.5, 1)
 
 
 async def _undecoded(message: Any) -> Any:
     return message
-
-
-def _record(raw: Any) -> Record:
-    return Record(
-        topic=raw.topic,
-        partition=raw.partition,
-        offset=raw.offset,
-        key=raw.key,
-        headers=tuple((name, value or b"") for name, value in raw.headers),
-        value=raw.value,
-    )

@@ -2,45 +2,69 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import asyncpg
 
-from services.chassis.telemetry import log
+from services.chassis import faults, telemetry
 
-POOL_CONNECTIONS_MAX = 3
+POOL_CONNECTIONS_MAX = 2
+"""With the relay's own connection a process holds three."""
 STATEMENT_SECONDS_MAX = 30
 LOCK_SECONDS_MAX = 15
-RETRY_SECONDS_MAX = 2.0
+IDLE_TRANSACTION_SECONDS_MAX = 60
+CONNECT_SECONDS_MAX = 5
 
 
 async def connect_pool(url: str, service: str, *, size: int = POOL_CONNECTIONS_MAX) -> Any:
-    """A pool of at most `size` connections; waits, saying so, while the store cannot be reached."""
-    delay = 0.1
-    while True:
-        try:
-            return await asyncpg.create_pool(
-                url,
-                min_size=1,
-                max_size=size,
-                command_timeout=STATEMENT_SECONDS_MAX,
-                server_settings=_server_settings(service),
-            )
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
-            log.warning("store_unreachable", error=type(error).__name__)
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, RETRY_SECONDS_MAX)
+    """A pool of at most `size` connections. It connects when asked for one, so it never waits."""
+    return await asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=size,
+        reset=_leave_as_it_is,
+        timeout=CONNECT_SECONDS_MAX,
+        command_timeout=STATEMENT_SECONDS_MAX,
+        max_cached_statement_lifetime=0,
+        max_inactive_connection_lifetime=0,
+        server_settings=_server_settings(service),
+    )
+
+
+async def check(url: str, service: str) -> None:
+    """Raises SystemExit, in one sentence, where waiting for the store would not help."""
+    name = f"{service.upper()}_DATABASE_URL"
+    try:
+        connection = await connect(url, service)
+        if await connection.fetchval("SELECT to_regclass('inbox')") is None:
+            raise SystemExit(f"{name}: run `python -m services.chassis.migrate {service}` first")
+        await connection.close()
+    except Exception as error:
+        if not faults.is_transient(error):
+            raise SystemExit(f"{name}: {error}") from None
+        telemetry.log.warning("store_unreachable", error=type(error).__name__)
 
 
 async def connect(url: str, service: str) -> Any:
-    """One connection of its own, for listening and advisory locks. Raises OSError and the like."""
-    return await asyncpg.connect(url, server_settings=_server_settings(service))
+    """One connection of its own, for listening and session locks. Raises OSError and the like."""
+    return await asyncpg.connect(
+        url,
+        timeout=CONNECT_SECONDS_MAX,
+        command_timeout=STATEMENT_SECONDS_MAX,
+        # What is lost with the last moments of a crash is a deletion: the row is published twice.
+        server_settings={**_server_settings(service), "synchronous_commit": "off"},
+    )
+
+
+async def _leave_as_it_is(connection: Any) -> None:
+    """Nothing in the pool listens or takes session locks: a reset would be a wasted round trip."""
 
 
 def _server_settings(service: str) -> dict[str, str]:
     return {
         "application_name": service,
+        "statement_timeout": f"{STATEMENT_SECONDS_MAX}s",
         "lock_timeout": f"{LOCK_SECONDS_MAX}s",
+        "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS_MAX}s",
         "jit": "off",
     }

@@ -1,12 +1,8 @@
-"""What every HTTP face shares: problem+json (RFC 9457), body limit, API keys, health."""
+"""What every HTTP face shares: problem+json (RFC 9457), bounded bodies, /healthz, /metrics."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -15,14 +11,11 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from services.chassis import telemetry
-from services.chassis.settings import Settings
+from services.chassis import faults, telemetry
+from services.chassis.errors import Transient
 
 BODY_BYTES_MAX = 1024 * 1024
 PROBLEM = "application/problem+json"
-SCOPES = frozenset(
-    {"orders:write", "returns:write", "returns:read", "reviews:write", "warehouse:write"}
-)
 TITLES = {
     400: "Bad request",
     401: "Not authenticated",
@@ -38,26 +31,38 @@ TITLES = {
 }
 
 
-class Problem(Exception):
+class Problem(HTTPException):
     """An answer in problem+json; `errors` is a list of (field, message)."""
 
-    def __init__(self, status: int, detail: str, errors: list[tuple[str, str]] | None = None):
-        super().__init__(detail)
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: list[tuple[str, str]] | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        **extension: Any,
+    ) -> None:
+        super().__init__(status, detail, headers)
         self.status = status
-        self.detail = detail
         self.errors = errors or []
+        self.extension = extension
 
 
 def problem_response(problem: Problem) -> JSONResponse:
+    """The problem as RFC 9457 wants it, with `errors` where fields are to blame."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": TITLES.get(problem.status, "Error"),
         "status": problem.status,
         "detail": problem.detail,
+        **problem.extension,
     }
     if problem.errors:
         body["errors"] = [{"field": field, "message": message} for field, message in problem.errors]
-    return JSONResponse(body, status_code=problem.status, media_type=PROBLEM)
+    return JSONResponse(
+        body, status_code=problem.status, media_type=PROBLEM, headers=problem.headers
+    )
 
 
 def field_errors(error: ValidationError | RequestValidationError) -> list[tuple[str, str]]:
@@ -84,7 +89,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        announced: bytes = dict(scope["headers"]).get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > BODY_BYTES_MAX:
             refusal = problem_response(Problem(413, f"at most {BODY_BYTES_MAX} bytes"))
             await refusal(scope, receive, send)
@@ -102,86 +107,49 @@ class BodyLimit:
         await self.app(scope, counted, send)
 
 
-class ApiKeys:
-    """Keys and their scopes from a JSON file {sha256 of key: {name, scopes[]}}; none: all is open.
-
-    Without keys a service listens on loopback only.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self.path = Path(settings.returns_api_keys_file) if settings.returns_api_keys_file else None
-        self._keys: dict[str, dict[str, Any]] = {}
-        if self.path is not None:
-            try:
-                self._keys = json.loads(self.path.read_text())
-            except (OSError, ValueError) as error:
-                raise SystemExit(
-                    f"RETURNS_API_KEYS_FILE: {self.path} cannot be read: {error}"
-                ) from None
-
-    @property
-    def configured(self) -> bool:
-        return self.path is not None
-
-    def allow(self, request: Request, scope: str) -> str | None:
-        """The name of the key's owner; None without configured keys. Raises Problem 401 or 403."""
-        if not self.configured:
-            return None
-        owner = self.owner(request)
-        if owner is None:
-            raise Problem(401, "send a valid key as Authorization: Bearer <key>")
-        if scope not in owner["scopes"]:
-            raise Problem(403, f"this key lacks the scope {scope}")
-        return str(owner["name"])
-
-    def has(self, request: Request, scope: str) -> bool:
-        """Whether the caller holds a scope; True without configured keys."""
-        if not self.configured:
-            return True
-        owner = self.owner(request)
-        return owner is not None and scope in owner["scopes"]
-
-    def owner(self, request: Request) -> dict[str, Any] | None:
-        given = request.headers.get("authorization", "")
-        if not given.lower().startswith("bearer "):
-            return None
-        digest = hashlib.sha256(given[7:].strip().encode()).hexdigest()
-        for known, owner in self._keys.items():
-            if hmac.compare_digest(known.encode(), digest.encode()):
-                return owner
-        return None
-
-
 def create_app(title: str, **arguments: Any) -> FastAPI:
-    """A FastAPI app whose every error is problem+json."""
-    app = FastAPI(title=title, redoc_url=None, **arguments)
+    """A FastAPI app whose every error is problem+json, with /healthz and /metrics."""
+    app = FastAPI(title=title, **{"redoc_url": None, **arguments})
     app.add_middleware(BodyLimit)
-
-    @app.exception_handler(Problem)
-    async def on_problem(request: Request, problem: Problem) -> JSONResponse:
-        return problem_response(problem)
-
-    @app.exception_handler(RequestValidationError)
-    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return problem_response(Problem(422, "the request is not valid", field_errors(error)))
-
-    @app.exception_handler(StarletteHTTPException)
-    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
-        response = problem_response(Problem(error.status_code, str(error.detail)))
-        response.headers.update(error.headers or {})
-        return response
-
-    @app.exception_handler(Exception)
-    async def on_failure(request: Request, error: Exception) -> JSONResponse:
-        telemetry.log.error("http_failed", path=request.url.path, exc_info=error)
-        return problem_response(Problem(500, "something failed here; it has been logged"))
-
-    @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        return Response(telemetry.exposition(), media_type="text/plain; version=0.0.4")
-
-    @app.get("/healthz", include_in_schema=False)
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(StarletteHTTPException, _on_http)
+    app.add_exception_handler(Transient, _on_transient)
+    app.add_exception_handler(Exception, _on_failure)
+    app.add_api_route("/metrics", _metrics, include_in_schema=False)
+    app.add_api_route("/healthz", _healthz, include_in_schema=False)
     return app
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return problem_response(Problem(422, "the request is not valid", field_errors(error)))
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)
+    if not isinstance(error, Problem):
+        headers = dict(error.headers) if error.headers else None
+        error = Problem(error.status_code, str(error.detail), headers=headers)
+    return problem_response(error)
+
+
+async def _on_transient(request: Request, error: Exception) -> Response:
+    telemetry.log.warning("http_waits", path=request.url.path, error=type(error).__name__)
+    return problem_response(
+        Problem(503, "the store is not available; try again", headers={"Retry-After": "1"})
+    )
+
+
+async def _on_failure(request: Request, error: Exception) -> Response:
+    if faults.is_transient(error):
+        return await _on_transient(request, error)
+    telemetry.log.error("http_failed", path=request.url.path, exc_info=error)
+    return problem_response(Problem(500, "something failed here; it has been logged"))
+
+
+async def _metrics() -> Response:
+    return Response(telemetry.exposition(), media_type="text/plain; version=0.0.4")
+
+
+async def _healthz() -> dict[str, str]:
+    return {"status": "ok"}

@@ -110,20 +110,23 @@ def _cancelled_columns(work: UnitOfWork) -> Sequence[list[Any]]:
 
 
 def joined(parts: Sequence[tuple[str, Sequence[Any]]]) -> tuple[str, list[Any]]:
-    """Several statements as the parts of one; it returns how many rows the first kind took up.
+    """Several statements as the parts of one; it returns how many parked rows were taken up.
 
     Only what a batch needs is sent, so a batch without messages to publish notifies nobody.
     """
-    texts, arguments = [], []
+    texts: list[str] = []
+    arguments: list[Any] = []
     counted = "0"
     for number, (text, columns) in enumerate(parts):
-        shift = len(arguments)
-        shifted = PLACEHOLDER.sub(lambda found, by=shift: f"${int(found[1]) + by}", text)
         if text is parking.TAKE_UP:
             counted = f"(SELECT count(*) FROM part{number})"
-        texts.append(f"part{number} AS ({shifted})")
+        texts.append(f"part{number} AS ({_shifted(text, len(arguments))})")
         arguments.extend(columns)
     return f"WITH {', '.join(texts)} SELECT {counted}::int", arguments
+
+
+def _shifted(text: str, by: int) -> str:
+    return PLACEHOLDER.sub(lambda found: f"${int(found[1]) + by}", text)
 
 
 def _json(message: Message) -> str:

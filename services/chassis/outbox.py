@@ -11,6 +11,7 @@ from contracts import topics
 from contracts.base import Message
 from contracts.envelope import Envelope, message_type, to_record
 from services.chassis import ids
+from services.chassis.errors import Poison
 from services.chassis.work import AnyConnection, Published, Received
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from asyncpg import Pool
@@ -19,7 +19,7 @@ from services.chassis.records import Cause, Item, Record
 from services.chassis.registry import Registry
 from services.chassis.service import Service
 from services.chassis.settings import Settings
-from services.chassis.work import UnitOfWork
+from services.chassis.work import Received, UnitOfWork
 
 __all__ = ["Pipeline", "Record"]
 
@@ -37,6 +37,7 @@ class Pipeline:
         self.settings = settings
         self.clock = clock
         self.registry = Registry(service.handlers)
+        self.after_commit: Callable[[Batch], None] = _nothing
         self._one_at_a_time = asyncio.Lock()
 
     async def process(self, batch: Sequence[Record]) -> None:
@@ -80,7 +81,7 @@ class Pipeline:
         for item in items:
             await self._alone([item], (), item)
 
-    def to_self(self, body: Message, *, topic: str, id_: str, cause: Cause) -> records.Received:
+    def to_self(self, body: Message, *, topic: str, id_: str, cause: Cause) -> Received:
         """A message of this service to itself, now."""
         return records.to_self(
             body,
@@ -182,6 +183,7 @@ class Pipeline:
                 raise Transient(faults.described(error)) from error
             raise
         telemetry.count_batch(self.service.name, batch, time.perf_counter() - started)
+        self.after_commit(batch)
         return batch.work
 
     def _batch(
@@ -199,3 +201,7 @@ class Pipeline:
 
     def _handles(self, item: Item) -> bool:
         return type(item.received.body) in self.service.handlers
+
+
+def _nothing(batch: Batch) -> None:
+    """What follows a commit where nobody waits for it."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse
 
 from contracts import topics
-from services.chassis import database, http, telemetry
+from contracts.base import Message
+from services.chassis import database, health, http, server, telemetry
+from services.chassis.batch import Batch
 from services.chassis.bus import Consumer, backoff_seconds
 from services.chassis.clock import Clock, WallClock
 from services.chassis.deadlines import Deadlines
@@ -24,8 +24,12 @@ from services.chassis.pipeline import Pipeline
 from services.chassis.relay import Relay
 from services.chassis.service import Service
 from services.chassis.settings import Settings
+from services.chassis.work import UnitOfWork
 
-PING_SECONDS_MAX = 2.0
+CLOSE_SECONDS_MAX = 5.0
+
+Build = Callable[[Settings, Any], Service[Any]]
+"""(settings, pool) -> the service. Executors may keep the pool."""
 
 
 @dataclass(kw_only=True)
@@ -43,62 +47,40 @@ class Runtime:
     deadlines: Deadlines
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
+    async def submit(self, body: Message, *, traceparent: str | None = None) -> UnitOfWork:
+        """Handle a message from HTTP in a transaction of its own; its unit after the commit.
+
+        Raises what its handler raises, and Transient while the store is away.
+        """
+        return await self.pipeline.submit(body, traceparent=traceparent)
+
     async def failing_parts(self) -> dict[str, str]:
         """Part -> what is wrong with it; empty when all is well."""
-        found: dict[str, str] = {}
-        try:
-            await self.pool.fetchval("SELECT 1", timeout=PING_SECONDS_MAX)
-        except Exception as error:
-            found["store"] = type(error).__name__
-        if self.consumer.failing is not None:
-            found["broker"] = self.consumer.failing
-        elif not await self._pings():
-            found["broker"] = "does not answer"
-        elif not self.consumer.assigned:
-            found["broker"] = "no partitions assigned yet"
-        if self.relay.failing is not None:
-            found["relay"] = self.relay.failing
-        return found
+        return await health.failing_parts(self.pool, self.consumer, self.relay)
 
-    async def _pings(self) -> bool:
-        try:
-            return await asyncio.wait_for(self.consumer.ping(), PING_SECONDS_MAX)
-        except Exception:
-            return False
+    def spawn(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` beside the rest until the service stops; again whenever it fails."""
+        self.tasks.append(asyncio.create_task(_again_and_again(work)))
 
-
-Build = Callable[[Settings, Any], Service[Any]]
-"""(settings, pool) -> the service. Executors may keep the pool."""
 
 Routes = Callable[[FastAPI, Runtime], None]
 """Adds a service's own routes."""
 
 
 @asynccontextmanager
-async def running(build: Build, name: str, settings: Settings) -> AsyncIterator[Runtime]:
-    """The service without its HTTP face; stops gracefully: the batch in hand is finished."""
+async def running(
+    build: Build, name: str, settings: Settings, *, clock: Clock | None = None
+) -> AsyncIterator[Runtime]:
+    """The service without its HTTP face; stops gracefully: the batch in hand is finished.
+
+    Store and broker may be away: every part waits for what it needs, and `failing_parts` tells.
+    """
     pool = await database.connect_pool(settings.database_url(name), name)
-    service = build(settings, pool)
-    clock = WallClock()
-    pipeline = Pipeline(service, pool, settings, clock)
-    relay = Relay(settings.database_url(name), name, settings)
-    effects = Effects(pipeline)
-    relay.on_notify("effects", effects.wake)
-    runtime = Runtime(
-        service=service,
-        settings=settings,
-        pool=pool,
-        clock=clock,
-        pipeline=pipeline,
-        consumer=Consumer(pipeline, topics.topics_read_by(name), settings),
-        relay=relay,
-        effects=effects,
-        deadlines=Deadlines(pipeline),
-    )
-    loops = [relay.run(), runtime.deadlines.run(), _consume(runtime)]
-    if service.executors:
-        loops.append(effects.run())
-    runtime.tasks = [asyncio.create_task(loop) for loop in loops]
+    runtime = _assembled(build(settings, pool), pool, settings, clock or WallClock())
+    runtime.pipeline.after_commit = _waking(runtime)
+    for loop in (runtime.relay.run, runtime.deadlines.run, runtime.effects.run):
+        runtime.spawn(loop)
+    runtime.tasks.append(asyncio.create_task(_consume(runtime)))
     try:
         yield runtime
     finally:
@@ -108,7 +90,43 @@ async def running(build: Build, name: str, settings: Settings) -> AsyncIterator[
             task.cancel()
         await asyncio.gather(*runtime.tasks, return_exceptions=True)
         with suppress(Exception):
-            await asyncio.wait_for(pool.close(), 5)
+            await asyncio.wait_for(pool.close(), CLOSE_SECONDS_MAX)
+        pool.terminate()
+
+
+def _assembled(service: Service[Any], pool: Any, settings: Settings, clock: Clock) -> Runtime:
+    pipeline = Pipeline(service, pool, settings, clock)
+    return Runtime(
+        service=service,
+        settings=settings,
+        pool=pool,
+        clock=clock,
+        pipeline=pipeline,
+        consumer=Consumer(pipeline, topics.topics_read_by(service.name), settings),
+        relay=Relay(settings.database_url(service.name), service.name, settings, clock),
+        effects=Effects(pipeline),
+        deadlines=Deadlines(pipeline),
+    )
+
+
+def _waking(runtime: Runtime) -> Callable[[Batch], None]:
+    def wake(batch: Batch) -> None:
+        if batch.work.effects:
+            runtime.effects.wake()
+
+    return wake
+
+
+async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
+    failures = 0
+    while True:
+        try:
+            await work()
+            return
+        except Exception as error:
+            failures += 1
+            telemetry.log.error("task_failed", exc_info=error)
+            await asyncio.sleep(backoff_seconds(failures))
 
 
 async def _consume(runtime: Runtime) -> None:
@@ -120,10 +138,10 @@ async def _consume(runtime: Runtime) -> None:
             return
         except (KafkaError, OSError) as error:
             failures += 1
-            runtime.consumer.failing = type(error).__name__
+            runtime.consumer.failing = f"cannot be reached: {type(error).__name__}"
             telemetry.log.warning("broker_unreachable", error=type(error).__name__)
             with suppress(Exception):
-                await runtime.consumer.stop()
+                await runtime.consumer.broker.stop()
             await asyncio.sleep(backoff_seconds(failures))
 
 
@@ -150,47 +168,22 @@ async def _main(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await database.check(settings.database_url(name), name)
     async with running(build, name, settings) as runtime:
-        app = http.create_app(f"returns {name}", **app_arguments)
-        add_readiness(app, runtime)
-        if routes is not None:
-            routes(app, runtime)
-        await serve_until(stop, app, settings.listen_host, settings.port(name))
-
-
-def add_readiness(app: FastAPI, runtime: Runtime) -> None:
-    @app.get("/readyz", include_in_schema=False)
-    async def readyz() -> JSONResponse:
-        failing = await runtime.failing_parts()
-        return JSONResponse(
-            {"status": "not ready" if failing else "ready", "failing": failing},
-            status_code=503 if failing else 200,
+        app = application(runtime, routes, **app_arguments)
+        await server.serve_until(
+            stop,
+            app,
+            host=server.host(settings),
+            port=settings.port(name),
+            on_listening=lambda port: telemetry.log.info("listening", port=port),
         )
 
 
-async def serve_until(stop: asyncio.Event, app: FastAPI, host: str, port: int) -> None:
-    """Serve HTTP until `stop` is set. Exits with one sentence when the port is taken."""
-    config = uvicorn.Config(
-        app, host=host, port=port, log_level="warning", access_log=False, lifespan="off",
-        timeout_graceful_shutdown=5,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    serving = asyncio.create_task(_serve(server, host, port))
-    waiting = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    waiting.cancel()
-    await serving
-
-
-async def _serve(server: uvicorn.Server, host: str, port: int) -> None:
-    try:
-        server.config.load()
-        server.lifespan = server.config.lifespan_class(server.config)
-        await server.startup()
-        if not server.should_exit:
-            await server.main_loop()
-            await server.shutdown()
-    except SystemExit:
-        raise SystemExit(f"port {port} on {host} is in use: choose another") from None
+def application(runtime: Runtime, routes: Routes | None, **app_arguments: Any) -> FastAPI:
+    """The service's HTTP face: its own routes, /healthz, /readyz, /metrics."""
+    app = http.create_app(f"returns {runtime.service.name}", **app_arguments)
+    health.add_readiness(app, runtime.failing_parts)
+    if routes is not None:
+        routes(app, runtime)
+    return app

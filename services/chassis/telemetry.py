@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 LOGGED = frozenset(
-    "attempt changed effect error event field level message n part parts path port reason "
-    "return_id seconds service status timestamp topic trace_id traceback version".split()
+    {"attempt", "changed", "effect", "error", "event", "level", "message", "n", "path", "port"}
+    | {"reason", "return_id", "seconds", "service", "status", "timestamp", "topic", "trace_id"}
+    | {"traceback", "version"}
 )
 """The only fields that reach a log. Whatever else is passed is dropped: it may name a person."""
 
