@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -138,7 +139,7 @@ async def test_the_lifecycle_topic_numbers_every_change_without_gaps(stranger: S
         if json.loads(record.value)["return_id"] == return_id
     ]
     assert [change["number"] for change in changes] == list(range(1, len(changes) + 1))
-    for before, after in zip(changes, changes[1:], strict=False):
+    for before, after in itertools.pairwise(changes):
         assert after["previous"] == before["status"]
     for record in records:
         headers = dict(record.headers)

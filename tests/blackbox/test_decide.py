@@ -1,4 +1,4 @@
-"""`returns decide`: documents in, decisions out, offline. The golden examples and the fine print."""
+"""`returns decide`: documents in, decisions out, offline: golden examples and fine print."""
 
 from __future__ import annotations
 

@@ -1,0 +1,71 @@
+# `make` lists the targets. Everything that a target needs, it sets up by itself.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SCENARIO ?= jacket
+
+.PHONY: help setup demo up check format test integration bench schemas lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Make the virtual environment and install everything from the lock file
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11"; exit 1; }
+	@if command -v uv >/dev/null; then \
+	    [ -x $(BIN)/python ] || uv venv --quiet --python $(PYTHON) $(VENV); \
+	    uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock && \
+	    uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
+	else \
+	    [ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock && \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	fi
+	@touch $@
+
+demo: setup ## Start everything, play a return to the end, verify it, stop (SCENARIO=name)
+	@$(BIN)/returns demo $(SCENARIO)
+
+up: setup ## Start everything and keep it running until Ctrl-C
+	@$(BIN)/returns up
+
+check: setup ## Format, lint, types, architecture, style, schemas (< 60 s)
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-timing 2>&1 | tail -n 12; exit $${PIPESTATUS[0]}
+	@$(BIN)/python -m contracts.schemas --check
+	@$(BIN)/python -m contracts.asyncapi --check
+	@$(BIN)/python -m pytest -q tests/style
+
+format: setup ## Format the code and mend what can be mended by machine
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet .
+
+test: setup ## All tests that need no container engine, on real Kafka, PostgreSQL and HTTP
+	@$(BIN)/python -m pytest tests
+
+integration: setup ## The integration tests on both brokers
+	@EMBEDDED_BROKER=kafka $(BIN)/python -m pytest -q tests/integration tests/blackbox
+	@EMBEDDED_BROKER=librdkafka $(BIN)/python -m pytest -q tests/integration tests/blackbox
+
+bench: setup ## Measure completed returns per second beside the bare pipeline
+	@$(BIN)/python -m tests.benchmarks
+
+schemas: setup ## Generate contracts/schemas and contracts/asyncapi.json anew
+	@$(BIN)/python -m contracts.schemas
+	@$(BIN)/python -m contracts.asyncapi
+
+lock: ## Resolve the dependencies anew into the lock files (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra embedded \
+	    -o requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev --extra embedded \
+	    --constraint requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean: ## Remove the virtual environment and all caches of this folder
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
