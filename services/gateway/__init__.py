@@ -1,1 +1,1 @@
-"""The door: REST for frontends, order systems, warehouses and reviewers, over its own read model."""
+"""The door: REST for frontends, order systems, warehouses and reviewers, over a read model."""

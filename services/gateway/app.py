@@ -12,7 +12,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from services.chassis import faults
-from services.chassis.http import ApiKeys, Problem, problem_response
+from services.chassis.http import Problem, problem_response
+from services.chassis.keys import ApiKeys
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.chassis.settings import Settings

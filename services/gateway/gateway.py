@@ -15,7 +15,8 @@ from contracts.base import Message, UnknownValue
 from services.chassis import ids, outbox
 from services.chassis.clock import Clock
 from services.chassis.errors import Poison
-from services.chassis.http import ApiKeys, Problem
+from services.chassis.http import Problem
+from services.chassis.keys import ApiKeys
 from services.chassis.outbox import OutboxRow
 from services.chassis.settings import Settings
 from services.gateway import intake
