@@ -126,6 +126,8 @@ class Delivery(Part):
     delivery_id: Identifier
     shipped_at: Instant | None = None
     delivered_at: Instant | None = None
+    address: Address | None = None
+    """Where it was handed over, if the carrier said so."""
     lines: tuple[DeliveredLine, ...] = ()
 
 

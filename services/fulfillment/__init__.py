@@ -1,0 +1,1 @@
+"""The fulfillment agent: where each thing is, and in which condition."""

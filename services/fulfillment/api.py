@@ -1,0 +1,90 @@
+"""The internal HTTP face: where a return's goods are, for people and for pages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from services.chassis.http import Problem
+from services.chassis.runtime import Runtime
+from services.fulfillment import store
+from services.fulfillment.journey import NextStep, next_step, sorted_trail
+from services.fulfillment.model import ReturnGoods
+
+
+class UnitView(BaseModel):
+    line_id: str
+    sku: str
+    unit: int
+    state: str
+    grade: str | None = None
+
+
+class LabelView(BaseModel):
+    state: str
+    carrier: str | None = None
+    tracking_number: str | None = None
+    label_url: str | None = None
+    qr_url: str | None = None
+    expires_at: datetime | None = None
+
+
+class ScanView(BaseModel):
+    at: datetime
+    what: str
+    where: str | None = None
+    tracking_number: str | None = None
+
+
+class GoodsView(BaseModel):
+    """A return's goods: each unit, the label, the parcels' way, and what happens next by when."""
+
+    return_id: str
+    order_id: str
+    standing: str
+    send_by: datetime | None = None
+    units: list[UnitView]
+    label: LabelView | None = None
+    tracking: list[ScanView]
+    next: NextStep
+
+
+def add_routes(app: FastAPI, runtime: Runtime) -> None:
+    @app.get("/returns/{return_id}")
+    async def goods_of(return_id: str) -> GoodsView:
+        """Everything known of one return's goods. 404 where nothing is."""
+        found = await store.find_return(runtime.pool, return_id)
+        if found is None:
+            raise Problem(404, f"no goods of return {return_id}")
+        return view(found)
+
+
+def view(goods: ReturnGoods) -> GoodsView:
+    label: dict[str, Any] | None = None
+    if goods.label is not None:
+        label = goods.label.model_dump(exclude={"label_id", "attempt"})
+    return GoodsView(
+        return_id=goods.return_id,
+        order_id=goods.order_id,
+        standing=goods.standing,
+        send_by=goods.send_by,
+        units=[
+            UnitView(
+                line_id=unit.line_id,
+                sku=unit.sku,
+                unit=unit.ordinal,
+                state=unit.state,
+                grade=unit.grade,
+            )
+            for unit in goods.units
+        ],
+        label=LabelView.model_validate(label) if label else None,
+        tracking=[
+            ScanView(at=at, what=what, where=where, tracking_number=number)
+            for at, what, where, number in sorted_trail(goods)
+        ],
+        next=next_step(goods),
+    )

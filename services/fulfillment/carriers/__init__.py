@@ -1,0 +1,1 @@
+"""Carriers: one port, and an adapter for each."""

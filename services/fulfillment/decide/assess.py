@@ -1,0 +1,256 @@
+"""Returnability: what is known of the goods before commerce decides. Facts only, no policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from contracts.assessments import (
+    AssessedLine,
+    AssessmentRequested,
+    Contradiction,
+    LabelOffer,
+    LineReturnability,
+    ReplacementOffer,
+    ReturnabilityAssessed,
+)
+from contracts.orders import Trait
+from contracts.requests import Resolution
+from services.chassis.decision import Decision, Effect
+from services.fulfillment.decide.draft import Draft
+from services.fulfillment.messages import CheckStock, StockChecked
+from services.fulfillment.model import (
+    OUTBOUND_TRANSIT_DAYS_MAX,
+    REPLACEMENT_BUSINESS_DAYS,
+    Goods,
+    LineFacts,
+    OrderFacts,
+    RequestedLine,
+    ReturnGoods,
+    Standing,
+)
+from services.fulfillment.sites import Sites
+from services.fulfillment.transitions import IN_HAND
+
+SATURDAY = 5
+SENDS_SOMETHING = frozenset({Resolution.REPLACEMENT, Resolution.EXCHANGE})
+
+
+def on_assessment_requested(
+    goods: Goods, message: AssessmentRequested, *, sites: Sites, now: datetime
+) -> Decision[Goods]:
+    """Remember the return, and answer; a wish for a replacement asks the inventory first."""
+    draft = Draft(goods=goods, now=now)
+    draft.put(_registered(goods.returns.get(message.return_id), message))
+    sku = _wanted_sku(message)
+    if sku is None:
+        draft.events.append(answer(draft.goods, message, None, sites=sites, now=now))
+        return draft.done()
+    draft.effects.append(
+        Effect(
+            id=f"stock:{message.return_id}:{message.round}",
+            payload=CheckStock(
+                order_id=message.order_id,
+                return_id=message.return_id,
+                test=message.test,
+                sku=sku,
+                quantity=max(1, sum(line.quantity for line in message.lines)),
+                request=message,
+            ),
+        )
+    )
+    return draft.done()
+
+
+def on_stock_checked(
+    goods: Goods, message: StockChecked, *, sites: Sites, now: datetime
+) -> Decision[Goods]:
+    """The assessment's answer, now that the stock is known."""
+    wanted = sum(line.quantity for line in message.request.lines)
+    offer = ReplacementOffer(
+        sku=message.sku,
+        available=message.available >= max(1, wanted),
+        ship_by=business_days_after(now, REPLACEMENT_BUSINESS_DAYS),
+    )
+    draft = Draft(goods=goods, now=now)
+    draft.events.append(answer(goods, message.request, offer, sites=sites, now=now))
+    return draft.done()
+
+
+def business_days_after(instant: datetime, days: int) -> datetime:
+    """`instant` moved by whole days, Saturdays and Sundays (UTC) not counted."""
+    while days > 0:
+        instant += timedelta(days=1)
+        days -= instant.weekday() < SATURDAY
+    return instant
+
+
+def _registered(known: ReturnGoods | None, message: AssessmentRequested) -> ReturnGoods:
+    lines = tuple(
+        RequestedLine(line_id=line.line_id, sku=line.sku, quantity=line.quantity)
+        for line in message.lines
+    )
+    if known is None:
+        return ReturnGoods(
+            return_id=message.return_id,
+            order_id=message.order_id,
+            test=message.test,
+            resolution=message.resolution,
+            requested=lines,
+        )
+    return known if known.requested == lines else known.but(requested=lines)
+
+
+def _wanted_sku(message: AssessmentRequested) -> str | None:
+    if message.resolution not in SENDS_SOMETHING or not message.lines:
+        return None
+    return message.replacement_sku or message.lines[0].sku
+
+
+def answer(
+    goods: Goods,
+    message: AssessmentRequested,
+    replacement: ReplacementOffer | None,
+    *,
+    sites: Sites,
+    now: datetime,
+) -> ReturnabilityAssessed:
+    """`contracts.md` §3: this return's own goods are left out."""
+    order = goods.order
+    assert order is not None
+    return ReturnabilityAssessed(
+        return_id=message.return_id,
+        order_id=message.order_id,
+        order_version=message.order_version,
+        round=message.round,
+        as_of=now,
+        lines=tuple(_line(goods, order, line, message, sites) for line in message.lines),
+        return_address=sites.address(message.country),
+        label=LabelOffer(provided=sites.provides_label(message.country), fee=0),
+        contradictions=tuple(
+            found for line in message.lines for found in _contradictions(goods, order, line,
+                                                                        message, now)
+        ),
+        replacement=replacement,
+        test=message.test,
+    )  # fmt: skip
+
+
+def _line(
+    goods: Goods, order: OrderFacts, line: AssessedLine, message: AssessmentRequested, sites: Sites
+) -> LineReturnability:
+    facts = order.line(line.line_id)
+    if facts is None:
+        return LineReturnability(
+            line_id=line.line_id,
+            returnable=False,
+            refusal=f"the order has no line {line.line_id}",
+        )
+    received = _in_hand(goods, facts, message.return_id)
+    refusal = None
+    if Trait.HAZARDOUS in facts.traits:
+        refusal = "hazardous goods cannot be carried back"
+    elif received >= facts.quantity:
+        refusal = f"all {facts.quantity} units of this line are already in the warehouse"
+    return LineReturnability(
+        line_id=line.line_id,
+        returnable=refusal is None,
+        refusal=refusal,
+        restocking_fee_bps=sites.handling_fee_bps(facts.category),
+        delivered_at=_delivered_at(order, line.line_id),
+        received_quantity=received,
+    )
+
+
+def _delivered_at(order: OrderFacts, line_id: str) -> datetime | None:
+    """Of the last parcel with units of the line."""
+    instants = [
+        delivery.delivered_at
+        for delivery in order.deliveries
+        if delivery.delivered_at and any(id_ == line_id for id_, _ in delivery.lines)
+    ]
+    return max(instants, default=None)
+
+
+def _in_hand(goods: Goods, line: LineFacts, return_id: str) -> int:
+    return sum(_in_hand_of(other, line) for other in goods.others(return_id))
+
+
+def _in_hand_of(other: ReturnGoods, line: LineFacts) -> int:
+    units = sum(unit.line_id == line.line_id and unit.state in IN_HAND for unit in other.units)
+    return units + max(0, other.count_of(line.sku).unassigned)
+
+
+def _contradictions(
+    goods: Goods, order: OrderFacts, line: AssessedLine, message: AssessmentRequested, now: datetime
+) -> Iterator[Contradiction]:
+    facts = order.line(line.line_id)
+    if facts is None:
+        return
+    if facts.sku != line.sku:
+        yield Contradiction(
+            code="sku_mismatch",
+            system_state=f"line {line.line_id} was sold as {facts.sku}",
+            physical_state=f"the customer names {line.sku}",
+        )
+    yield from _already_received(goods, facts, line, message.return_id)
+    if Trait.DIGITAL not in facts.traits:
+        yield from _never_delivered(order, facts, line, now)
+    if any(
+        delivery.elsewhere and any(id_ == line.line_id for id_, _ in delivery.lines)
+        for delivery in order.deliveries
+    ):
+        yield Contradiction(
+            code="delivered_elsewhere",
+            system_state="the order was to be delivered to its shipping address",
+            physical_state="the carrier handed the parcel over at another address",
+        )
+
+
+def _already_received(
+    goods: Goods, facts: LineFacts, line: AssessedLine, return_id: str
+) -> Iterator[Contradiction]:
+    """Goods in the warehouse through a return that does not stand: commerce cannot know of them."""
+    standing = unannounced = held = 0
+    for other in goods.others(return_id):
+        in_hand = _in_hand_of(other, facts)
+        if other.standing is Standing.APPROVED:
+            standing += in_hand
+            held += sum(unit.line_id == facts.line_id for unit in other.units)
+        else:
+            unannounced += in_hand
+    if standing + unannounced > facts.quantity:
+        yield Contradiction(
+            code="more_units_than_sold",
+            system_state=f"{facts.quantity} units of {facts.sku} were sold",
+            physical_state=f"{standing + unannounced} units were counted in the warehouse",
+        )
+    free = max(0, facts.quantity - held)
+    if unannounced and min(line.quantity, free) + unannounced > free:
+        yield Contradiction(
+            code="already_received",
+            system_state=f"{free} units of {facts.sku} are with the customer",
+            physical_state=f"{unannounced} of them were already counted in the warehouse",
+        )
+
+
+def _never_delivered(
+    order: OrderFacts, facts: LineFacts, line: AssessedLine, now: datetime
+) -> Iterator[Contradiction]:
+    """Only where deliveries are recorded at all, and this line's are not among them."""
+    if not order.deliveries:
+        return
+    overdue = now - timedelta(days=OUTBOUND_TRANSIT_DAYS_MAX)
+    sent = sum(
+        quantity
+        for delivery in order.deliveries
+        if delivery.delivered_at or (delivery.shipped_at and delivery.shipped_at > overdue)
+        for id_, quantity in delivery.lines
+        if id_ == facts.line_id
+    )
+    if sent < min(line.quantity, facts.quantity):
+        yield Contradiction(
+            code="never_delivered",
+            system_state=f"{line.quantity} units of {facts.sku} are to come back",
+            physical_state=f"{sent} of them were ever delivered",
+        )

@@ -1,0 +1,289 @@
+"""Labels: exactly one is bought per need, whatever crashes or times out.
+
+intended -> issued | failed | unknown; unknown is left only by looking the label up at the carrier
+by its reference; only a proven absence allows the next attempt.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from contracts.fulfillment import ReturnLabelFailed, ReturnLabelIssued
+from contracts.orders import Address
+from services.chassis.decision import Decision, Effect
+from services.fulfillment.decide.draft import Draft, ignored, moved
+from services.fulfillment.messages import (
+    BuyLabel,
+    CustomsItem,
+    LabelAbsent,
+    LabelBought,
+    LabelNotVoided,
+    LabelOutcomeUnknown,
+    LabelRefused,
+    LabelVoided,
+    LookUpLabel,
+    OfLabel,
+    VoidLabel,
+)
+from services.fulfillment.model import (
+    LABEL_ATTEMPTS_MAX,
+    LABEL_LOOK_UP_WAIT_SECONDS,
+    Goods,
+    Label,
+    LabelState,
+    OrderFacts,
+    ReturnGoods,
+    Scanned,
+    Standing,
+)
+from services.fulfillment.sites import Sites
+from services.fulfillment.transitions import UnitEvent
+
+LIVE = frozenset({LabelState.INTENDED, LabelState.UNKNOWN, LabelState.ISSUED})
+
+
+def intend(draft: Draft, goods: ReturnGoods, sites: Sites) -> ReturnGoods:
+    """A label for what still has to come back, unless one is there or on its way."""
+    if goods.label is not None and goods.label.state in LIVE:
+        return goods
+    label = Label(label_id=f"{goods.return_id}:{len(goods.labels) + 1}")
+    draft.effects.append(_purchase(draft, goods, label, sites))
+    return goods.with_label(label)
+
+
+def _purchase(draft: Draft, goods: ReturnGoods, label: Label, sites: Sites) -> Effect:
+    order = draft.goods.order
+    recipient = goods.address or sites.address(order.country if order else "")
+    return Effect(
+        id=f"label:{label.label_id}:{label.attempt}",
+        payload=BuyLabel(
+            order_id=goods.order_id,
+            return_id=goods.return_id,
+            test=goods.test,
+            label_id=label.label_id,
+            attempt=label.attempt,
+            sender=order.ship_to if order else None,
+            recipient=recipient,
+            weight_grams=expected_weight(goods, order),
+            customs=_customs(goods, order, recipient),
+            intended_at=draft.now,
+        ),
+    )
+
+
+def expected_weight(goods: ReturnGoods, order: OrderFacts | None) -> int | None:
+    """Grams of all units of the return together; None where one of them has no weight."""
+    if order is None or not goods.units:
+        return None
+    total = 0
+    for unit in goods.units:
+        line = order.line(unit.line_id)
+        if line is None or line.weight_grams is None:
+            return None
+        total += line.weight_grams
+    return total
+
+
+def _customs(
+    goods: ReturnGoods, order: OrderFacts | None, recipient: Address
+) -> tuple[CustomsItem, ...]:
+    """CN22/CN23 lines where the parcel crosses a border: returned goods at their sold value."""
+    if order is None or order.country == recipient.country:
+        return ()
+    items = []
+    for line in order.lines:
+        pieces = sum(unit.line_id == line.line_id for unit in goods.units)
+        if pieces:
+            items.append(
+                CustomsItem(
+                    description=line.title,
+                    quantity=pieces,
+                    value=line.unit_price * pieces,
+                    currency=order.currency,
+                    weight_grams=line.weight_grams and line.weight_grams * pieces,
+                )
+            )
+    return tuple(items)
+
+
+def withdraw(draft: Draft, goods: ReturnGoods) -> ReturnGoods:
+    """Give a label back that no carrier has scanned. One that is being bought is voided later."""
+    label = goods.label
+    if label is None or label.state is not LabelState.ISSUED or _used(goods, label):
+        return goods
+    return _void(draft, goods, label)
+
+
+def _void(draft: Draft, goods: ReturnGoods, label: Label) -> ReturnGoods:
+    assert label.tracking_number is not None
+    draft.effects.append(
+        Effect(
+            id=f"void:{label.label_id}",
+            payload=VoidLabel(
+                order_id=goods.order_id,
+                return_id=goods.return_id,
+                test=goods.test,
+                label_id=label.label_id,
+                attempt=label.attempt,
+                tracking_number=label.tracking_number,
+            ),
+        )
+    )
+    return goods.with_label(label.model_copy(update={"state": LabelState.VOIDING}))
+
+
+def _used(goods: ReturnGoods, label: Label) -> bool:
+    """A parcel with this label was seen; one without a number may be it."""
+    return any(
+        (parcel.opened or parcel.scanned is not Scanned.NOT_YET)
+        and parcel.tracking_number in (None, label.tracking_number)
+        for parcel in goods.parcels
+    )
+
+
+def on_label_bought(goods: Goods, message: LabelBought, *, now: datetime) -> Decision[Goods]:
+    """The label is there: the customer gets it, or it is voided if nobody needs it any more."""
+    found = _waiting(goods, message)
+    if found is None:
+        return ignored(goods, "the label is known")
+    current, label = found
+    bought = label.model_copy(
+        update={
+            "state": LabelState.ISSUED,
+            "carrier": message.carrier,
+            "tracking_number": message.tracking_number,
+            "label_url": message.label_url,
+            "qr_url": message.qr_url,
+            "expires_at": message.expires_at,
+        }
+    )
+    draft = Draft(goods=goods, now=now)
+    current = current.with_label(bought)
+    if not needed(current):
+        draft.put(_void(draft, current, bought))
+        return draft.done()
+    current, _ = moved(current, current.units, UnitEvent.LABELLED)
+    draft.put(current)
+    draft.events.append(
+        ReturnLabelIssued(
+            return_id=current.return_id,
+            order_id=current.order_id,
+            carrier=message.carrier,
+            tracking_number=message.tracking_number,
+            label_url=message.label_url,
+            qr_url=message.qr_url,
+            expires_at=message.expires_at,
+            test=current.test,
+            occurred_at=now,
+        )
+    )
+    return draft.done()
+
+
+def needed(goods: ReturnGoods) -> bool:
+    """Somebody still waits for a label: the return stands and its goods have to come back."""
+    return goods.required and goods.standing in (Standing.APPROVED, Standing.ESCALATED)
+
+
+def on_label_refused(goods: Goods, message: LabelRefused, *, now: datetime) -> Decision[Goods]:
+    found = _waiting(goods, message)
+    if found is None:
+        return ignored(goods, "the label is known")
+    return _failed(goods, *found, message.code, message.reason, now)
+
+
+def _failed(
+    goods: Goods, current: ReturnGoods, label: Label, code: str, reason: str, now: datetime
+) -> Decision[Goods]:
+    draft = Draft(goods=goods, now=now)
+    draft.put(current.with_label(label.model_copy(update={"state": LabelState.FAILED})))
+    if needed(current):
+        draft.events.append(
+            ReturnLabelFailed(
+                return_id=current.return_id,
+                order_id=current.order_id,
+                occurred_at=now,
+                test=current.test,
+                code=code,
+                reason=reason,
+            )
+        )
+    return draft.done()
+
+
+def on_label_outcome_unknown(
+    goods: Goods, message: LabelOutcomeUnknown, *, sites: Sites, now: datetime
+) -> Decision[Goods]:
+    """The carrier may have made a label: look it up, and make no second one before."""
+    found = _waiting(goods, message)
+    if found is None:
+        return ignored(goods, "the label is known")
+    current, label = found
+    draft = Draft(goods=goods, now=now)
+    draft.put(current.with_label(label.model_copy(update={"state": LabelState.UNKNOWN})))
+    purchase = _purchase(draft, current, label, sites).payload
+    draft.effects.append(
+        Effect(
+            id=f"label:{label.label_id}:{label.attempt}:look_up",
+            payload=LookUpLabel.model_validate(purchase.model_dump()),
+            not_before=now + timedelta(seconds=LABEL_LOOK_UP_WAIT_SECONDS * label.attempt),
+        )
+    )
+    return draft.done()
+
+
+def on_label_absent(
+    goods: Goods, message: LabelAbsent, *, sites: Sites, now: datetime
+) -> Decision[Goods]:
+    """The attempt bought nothing, that is proven: the next one is safe."""
+    found = _waiting(goods, message)
+    if found is None:
+        return ignored(goods, "the label is known")
+    current, label = found
+    if label.attempt >= LABEL_ATTEMPTS_MAX or not needed(current):
+        reason = f"no label after {label.attempt} attempts"
+        return _failed(goods, current, label, "carrier_unavailable", reason, now)
+    again = label.model_copy(update={"state": LabelState.INTENDED, "attempt": label.attempt + 1})
+    draft = Draft(goods=goods, now=now)
+    draft.effects.append(_purchase(draft, current, again, sites))
+    draft.put(current.with_label(again))
+    return draft.done()
+
+
+def on_label_voided(goods: Goods, message: LabelVoided, *, now: datetime) -> Decision[Goods]:
+    return _void_ended(goods, message, LabelState.VOID, now)
+
+
+def on_label_not_voided(goods: Goods, message: LabelNotVoided, *, now: datetime) -> Decision[Goods]:
+    """The carrier says that it was used: its scan will reopen the return."""
+    return _void_ended(goods, message, LabelState.ISSUED, now)
+
+
+def _void_ended(
+    goods: Goods, message: OfLabel, state: LabelState, now: datetime
+) -> Decision[Goods]:
+    current = goods.returns.get(message.return_id)
+    label = _label(current, message.label_id)
+    if current is None or label is None or label.state is not LabelState.VOIDING:
+        return ignored(goods, "the label is not being voided")
+    draft = Draft(goods=goods, now=now)
+    changed = label.model_copy(update={"state": state})
+    draft.put(
+        current.but(labels=tuple(changed if each is label else each for each in current.labels))
+    )
+    return draft.done()
+
+
+def _label(goods: ReturnGoods | None, label_id: str) -> Label | None:
+    labels = goods.labels if goods else ()
+    return next((label for label in labels if label.label_id == label_id), None)
+
+
+def _waiting(goods: Goods, message: OfLabel) -> tuple[ReturnGoods, Label] | None:
+    """The return and its label, if this very attempt's outcome is still open."""
+    current = goods.returns.get(message.return_id)
+    label = _label(current, message.label_id)
+    if current is None or label is None or label.attempt != message.attempt:
+        return None
+    open_ = label.state in (LabelState.INTENDED, LabelState.UNKNOWN)
+    return (current, label) if open_ else None

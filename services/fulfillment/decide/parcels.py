@@ -1,0 +1,331 @@
+"""What carriers and warehouses saw: scans, receipts and inspections, in any order and twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from contracts.fulfillment import ReceivedLine, ReturnDelivered, ReturnShipped, ShippedLine
+from contracts.warehouse import Grade, ItemInspected, ItemReceived, ParcelScanned, Scan
+from services.chassis.decision import Deadline, Decision
+from services.fulfillment.decide import arrivals, disposal
+from services.fulfillment.decide.arrivals import Tally
+from services.fulfillment.decide.draft import (
+    DISPOSITION,
+    SCAN_OVERDUE,
+    Draft,
+    ignored,
+    moved,
+    shipped_lines,
+)
+from services.fulfillment.messages import DispositionDue, ScanOverdue
+from services.fulfillment.model import (
+    DISPOSITION_WAIT_HOURS_MAX,
+    SCAN_WAIT_DAYS_MAX,
+    Goods,
+    LooseGrade,
+    Parcel,
+    ReturnGoods,
+    Scanned,
+    Standing,
+    Unit,
+    UnitState,
+)
+from services.fulfillment.transitions import AT_HOME, ON_THE_WAY, OWED, UnitEvent
+
+TRAIL_MAX = 100
+SEEN_MAX = 20_000
+REACHES = {
+    Scan.ACCEPTED: Scanned.ACCEPTED,
+    Scan.IN_TRANSIT: Scanned.ACCEPTED,
+    Scan.DELIVERED: Scanned.DELIVERED,
+}
+"""Any scan proves that a carrier has the parcel; the first accepted one may never be told."""
+
+
+def parcel_of(goods: ReturnGoods, tracking_number: str | None) -> Parcel:
+    """The parcel that an event means.
+
+    Without a number: the one that went furthest and is not opened, else the label's. A number
+    that is new names the parcel that had none.
+    """
+    if tracking_number is not None:
+        known = goods.parcel(tracking_number)
+        if known is None:
+            known = goods.parcel(None)
+        return known or Parcel(tracking_number=tracking_number)
+    by_progress = {Scanned.DELIVERED: 0, Scanned.ACCEPTED: 1, Scanned.NOT_YET: 2, Scanned.LOST: 3}
+    unopened = sorted(
+        (parcel for parcel in goods.parcels if not parcel.opened),
+        key=lambda parcel: by_progress[parcel.scanned],
+    )
+    if unopened:
+        return unopened[0]
+    if len(goods.parcels) == 1:
+        return goods.parcels[0]
+    label = goods.label
+    number = label.tracking_number if label else None
+    return goods.parcel(number) or Parcel(tracking_number=number)
+
+
+def on_scan(goods: Goods, return_id: str, message: ParcelScanned, *, now: datetime) -> Decision[
+    Goods
+]:  # fmt: skip
+    """The first scan of a parcel is the proof of sending, also after the return was closed."""
+    reaches = REACHES.get(message.scan)
+    if reaches is None:
+        return ignored(goods, "unknown kind of scan")
+    draft = Draft(goods=goods, now=now)
+    current = goods.returns[return_id]
+    old = parcel_of(current, message.tracking_number)
+    entry = (message.occurred_at, message.scan.value, message.location)
+    if entry in old.trail:
+        return ignored(goods, "scan is known")
+    trail = tuple(sorted((*old.trail, entry), key=lambda each: each[0]))[-TRAIL_MAX:]
+    parcel = old.model_copy(
+        update={"tracking_number": old.tracking_number or message.tracking_number, "trail": trail}
+    )
+    late = old.opened or old.scanned is Scanned.DELIVERED
+    if late:
+        draft.put(current.with_parcel(parcel, instead_of=old))
+        return draft.done("scan is late")
+    parcel = parcel.model_copy(update={"scanned": reaches})
+    current = current.with_parcel(parcel, instead_of=old)
+    if old.scanned in (Scanned.NOT_YET, Scanned.LOST):
+        current = _shipped(draft, current, parcel, message)
+    if reaches is Scanned.DELIVERED:
+        current = _delivered(draft, current, parcel, message)
+    draft.put(current)
+    draft.deadlines.append(_scan_clock(current, parcel, now))
+    return draft.done()
+
+
+def _shipped(
+    draft: Draft, current: ReturnGoods, parcel: Parcel, message: ParcelScanned
+) -> ReturnGoods:
+    home = _sendable(current)
+    current, units = moved(current, home, UnitEvent.ACCEPTED)
+    draft.events.append(
+        ReturnShipped(
+            return_id=current.return_id,
+            order_id=current.order_id,
+            occurred_at=message.occurred_at,
+            test=current.test,
+            tracking_number=parcel.tracking_number,
+            lines=_lines_on_the_way(current, units),
+        )
+    )
+    return current
+
+
+def _sendable(current: ReturnGoods) -> list[Unit]:
+    return [
+        unit
+        for unit in current.units
+        if unit.state in (*AT_HOME, UnitState.LOST) and arrivals.expected(current, unit)
+    ]
+
+
+def _delivered(
+    draft: Draft, current: ReturnGoods, parcel: Parcel, message: ParcelScanned
+) -> ReturnGoods:
+    on_the_way = [
+        unit
+        for unit in current.units
+        if unit.state in (*AT_HOME, UnitState.IN_TRANSIT, UnitState.LOST)
+        and arrivals.expected(current, unit)
+    ]
+    current, units = moved(current, on_the_way, UnitEvent.DELIVERED)
+    draft.events.append(
+        ReturnDelivered(
+            return_id=current.return_id,
+            order_id=current.order_id,
+            occurred_at=message.occurred_at,
+            test=current.test,
+            tracking_number=parcel.tracking_number,
+            lines=_lines_on_the_way(current, units),
+        )
+    )
+    return current
+
+
+def _lines_on_the_way(current: ReturnGoods, units: tuple[Unit, ...]) -> tuple[ShippedLine, ...]:
+    if current.units:
+        return shipped_lines(units)
+    return tuple(
+        ShippedLine(line_id=line.line_id, sku=line.sku, quantity=line.quantity)
+        for line in current.requested
+    )
+
+
+def _scan_clock(current: ReturnGoods, parcel: Parcel, now: datetime) -> Deadline:
+    """A parcel that no carrier scans again is lost; one that was delivered is not."""
+    subject = f"{current.return_id}:{parcel.tracking_number or ''}"
+    if parcel.scanned is not Scanned.ACCEPTED or parcel.opened:
+        return Deadline(name=SCAN_OVERDUE, subject=subject)
+    message = ScanOverdue(
+        order_id=current.order_id,
+        return_id=current.return_id,
+        test=current.test,
+        parcel=parcel.tracking_number or "-",
+    )
+    at = now + timedelta(days=SCAN_WAIT_DAYS_MAX)
+    return Deadline(name=SCAN_OVERDUE, subject=subject, at=at, message=message)
+
+
+def on_received(
+    goods: Goods, return_id: str, message: ItemReceived, *, now: datetime
+) -> Decision[Goods]:
+    """Count the contents. What is expected and not in the box is short, not lost."""
+    current = goods.returns[return_id]
+    key = f"received:{message.event_id}"
+    if key in current.seen:
+        return ignored(goods, "receipt is known")
+    draft = Draft(goods=goods, now=now)
+    old = parcel_of(current, message.tracking_number)
+    parcel = old.model_copy(
+        update={
+            "tracking_number": old.tracking_number or message.tracking_number,
+            "opened": True,
+        }
+    )
+    current = current.with_parcel(parcel, instead_of=old)
+    current = current.but(seen=(*current.seen, key)[-SEEN_MAX:])
+    tally = Tally(goods=current)
+    strange: list[str] = []
+    for sku, quantity in _by_sku((line.sku, line.quantity) for line in message.lines):
+        left = arrivals.count_in(draft, tally, sku, quantity)
+        draft.put(tally.goods)
+        left = _share(draft, tally, sku, left, message.occurred_at)
+        _left_over(tally, sku, left, strange)
+    current = _short(draft, tally.goods)
+    tally.goods = current
+    arrivals.announce(
+        draft,
+        tally,
+        message.occurred_at,
+        weight_grams=message.carton_weight_grams,
+        empty=_empty(current, message),
+    )
+    if sum(line.quantity for line in message.lines) == 0:
+        strange.append("the parcel was empty")
+    _report(draft, current, strange, message.occurred_at, message.tracking_number)
+    draft.put(current)
+    draft.deadlines.append(_scan_clock(current, parcel, now))
+    return draft.done()
+
+
+def _by_sku(lines: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    totals: dict[str, int] = {}
+    for sku, quantity in lines:
+        totals[sku] = totals.get(sku, 0) + quantity
+    return list(totals.items())
+
+
+def _share(draft: Draft, tally: Tally, sku: str, left: int, occurred_at: datetime) -> int:
+    """One parcel for several returns: what is too much here may be what another one expects."""
+    for other in sorted(draft.goods.others(tally.goods.return_id), key=lambda each: each.return_id):
+        if not left:
+            return 0
+        expected = [
+            unit
+            for unit in other.units
+            if unit.sku == sku and unit.state in OWED | ON_THE_WAY and unit.grade is None
+        ]
+        pieces = min(left, len(expected))
+        if other.standing is not Standing.APPROVED or not pieces:
+            continue
+        there = Tally(goods=other)
+        missed = arrivals.count_in(draft, there, sku, pieces)
+        arrivals.announce(draft, there, occurred_at)
+        draft.put(there.goods)
+        moved_over = pieces - missed
+        own = tally.goods.count_of(sku)
+        tally.goods = tally.goods.with_count(
+            own.model_copy(update={"counted": own.counted - moved_over})
+        )
+        left -= moved_over
+    return left
+
+
+def _left_over(tally: Tally, sku: str, left: int, strange: list[str]) -> None:
+    if not left:
+        return
+    announced = any(line.sku == sku for line in tally.goods.requested)
+    if announced and tally.goods.standing is not Standing.APPROVED:
+        tally.loose_received[sku] = left
+    elif announced:
+        strange.append(f"{left} × {sku} more than announced")
+    else:
+        strange.append(f"{left} × {sku} that nobody announced")
+
+
+def _short(draft: Draft, current: ReturnGoods) -> ReturnGoods:
+    """What another parcel of the return may still bring is not short yet."""
+    if any(
+        parcel.scanned in (Scanned.ACCEPTED, Scanned.DELIVERED) and not parcel.opened
+        for parcel in current.parcels
+    ):
+        return current
+    return moved(current, current.units, UnitEvent.NOT_IN_PARCEL)[0]
+
+
+def _empty(current: ReturnGoods, message: ItemReceived) -> tuple[ReceivedLine, ...]:
+    """An empty box is a receipt too: of nothing."""
+    if any(line.quantity for line in message.lines):
+        return ()
+    return tuple(
+        ReceivedLine(line_id=line.line_id, sku=line.sku, quantity=0) for line in current.requested
+    )
+
+
+def _report(
+    draft: Draft,
+    current: ReturnGoods,
+    strange: list[str],
+    occurred_at: datetime,
+    tracking_number: str | None,
+) -> None:
+    if strange:
+        draft.unmatched(current, occurred_at, "; ".join(strange), tracking_number)
+
+
+def on_inspected(
+    goods: Goods, return_id: str, message: ItemInspected, *, now: datetime
+) -> Decision[Goods]:
+    """Grade units. What nobody counted before is counted by being inspected."""
+    current = goods.returns[return_id]
+    key = f"inspected:{message.event_id}"
+    if key in current.seen:
+        return ignored(goods, "inspection is known")
+    draft = Draft(goods=goods, now=now)
+    tally = Tally(goods=current.but(seen=(*current.seen, key)[-SEEN_MAX:]))
+    strange: list[str] = []
+    for item in message.lines:
+        known = item.grade if item.grade is not Grade.UNKNOWN else Grade.DAMAGED
+        found = LooseGrade(
+            grade=known, defect_confirmed=item.defect_confirmed, quantity=item.quantity
+        )
+        left = arrivals.grade(draft, tally, item.sku, found, item.note, item.evidence)
+        draft.put(tally.goods)
+        if item.grade is Grade.UNKNOWN:
+            strange.append(f"a grade for {item.sku} that nobody knows, taken as damaged")
+        _left_over(tally, item.sku, left, strange)
+    arrivals.announce(draft, tally, message.occurred_at, inspector=message.inspector)
+    current = disposal.dispose(draft, tally.goods)
+    _report(draft, current, strange, message.occurred_at, message.tracking_number)
+    draft.put(current)
+    if any(unit.state is UnitState.INSPECTED for unit in current.units):
+        draft.deadlines.append(_disposition_clock(current, now))
+    return draft.done()
+
+
+def _disposition_clock(current: ReturnGoods, now: datetime) -> Deadline:
+    return Deadline(
+        name=DISPOSITION,
+        subject=current.return_id,
+        at=now + timedelta(hours=DISPOSITION_WAIT_HOURS_MAX),
+        message=DispositionDue(
+            order_id=current.order_id, return_id=current.return_id, test=current.test
+        ),
+    )

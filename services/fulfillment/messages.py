@@ -1,0 +1,216 @@
+"""What fulfillment tells itself: intents for the outside world, their outcomes, and deadlines."""
+
+from __future__ import annotations
+
+from contracts.assessments import AssessmentRequested
+from contracts.base import (
+    Count,
+    Currency,
+    Flag,
+    Identifier,
+    Instant,
+    Message,
+    MinorUnits,
+    Ordinal,
+    Part,
+    Quantity,
+    ReturnId,
+    Text,
+    Url,
+)
+from contracts.fulfillment import Disposition
+from contracts.orders import Address
+
+
+class OfReturn(Message):
+    """Every message to self names the order, which is locked, and the return."""
+
+    order_id: Identifier
+    return_id: ReturnId
+    test: Flag = False
+
+
+class CustomsItem(Part):
+    """One line of a CN22/CN23 form."""
+
+    description: Text
+    quantity: Quantity
+    value: MinorUnits
+    """Of all pieces of this line together."""
+    currency: Currency
+    weight_grams: MinorUnits | None = None
+
+
+class BuyLabel(OfReturn):
+    """Intent: a label from the customer to the warehouse. `label_id` is the carrier's reference."""
+
+    label_id: Identifier
+    attempt: Ordinal
+    sender: Address | None = None
+    recipient: Address
+    weight_grams: MinorUnits | None = None
+    customs: tuple[CustomsItem, ...] = ()
+    intended_at: Instant
+
+
+class LookUpLabel(BuyLabel):
+    """Intent: find out what became of a purchase whose outcome is unknown."""
+
+
+class OfLabel(OfReturn):
+    label_id: Identifier
+    attempt: Ordinal = 1
+
+
+class LabelBought(OfLabel):
+    carrier: Text
+    tracking_number: Identifier
+    label_url: Url
+    qr_url: Url | None = None
+    expires_at: Instant
+
+
+class LabelRefused(OfLabel):
+    code: Identifier
+    reason: Text
+
+
+class LabelOutcomeUnknown(OfLabel):
+    reason: Text
+
+
+class LabelAbsent(OfLabel):
+    """The carrier knows no such label: the attempt certainly bought none."""
+
+
+class VoidLabel(OfLabel):
+    """Intent: give an unused label back."""
+
+    tracking_number: Identifier
+
+
+class LabelVoided(OfLabel):
+    pass
+
+
+class LabelNotVoided(OfLabel):
+    code: Identifier
+    reason: Text
+
+
+class CheckStock(OfReturn):
+    """Intent: ask the inventory before answering an assessment about a replacement."""
+
+    sku: Identifier
+    quantity: Quantity
+    request: AssessmentRequested
+
+
+class StockChecked(OfReturn):
+    sku: Identifier
+    available: Count
+    request: AssessmentRequested
+
+
+class ReserveStock(OfReturn):
+    """Intent: hold pieces of a replacement until `expires_at`."""
+
+    replacement_id: Identifier
+    attempt: Ordinal
+    sku: Identifier
+    quantity: Quantity
+    expires_at: Instant
+
+
+class OfReplacement(OfReturn):
+    replacement_id: Identifier
+    attempt: Ordinal = 1
+
+
+class StockReserved(OfReplacement):
+    pass
+
+
+class StockRefused(OfReplacement):
+    code: Identifier
+    reason: Text
+
+
+class ReleaseStock(OfReplacement):
+    """Intent: give a reservation back."""
+
+
+class StockReleased(OfReplacement):
+    pass
+
+
+class ShipReplacement(OfReplacement):
+    """Intent: send the replacement out of the warehouse."""
+
+    sku: Identifier
+    quantity: Quantity
+    recipient: Address | None = None
+
+
+class ReplacementDispatched(OfReplacement):
+    carrier: Text | None = None
+    tracking_number: Identifier | None = None
+    shipped_at: Instant
+
+
+class ReplacementRefused(OfReplacement):
+    code: Identifier
+    reason: Text
+
+
+class Restock(OfReturn):
+    """Intent: tell the inventory what to do with inspected units."""
+
+    reference: Identifier
+    sku: Identifier
+    quantity: Quantity
+    disposition: Disposition
+
+
+class Restocked(OfReturn):
+    reference: Identifier
+
+
+class SendBack(OfReturn):
+    """Intent: return rejected goods to the customer, with a label of their own."""
+
+    shipment_id: Identifier
+    recipient: Address | None = None
+    lines: tuple[SentBackLine, ...]
+
+
+class SentBackLine(Part):
+    line_id: Identifier
+    sku: Identifier
+    units: tuple[Ordinal, ...]
+
+
+class GoodsDispatchedBack(OfReturn):
+    shipment_id: Identifier
+    tracking_number: Identifier | None = None
+    lines: tuple[SentBackLine, ...]
+    shipped_at: Instant
+
+
+class SendByPassed(OfReturn):
+    """Deadline: the last day for handing the goods to a carrier is over."""
+
+    send_by: Instant
+
+
+class ScanOverdue(OfReturn):
+    """Deadline: a parcel on its way has not been scanned for too long."""
+
+    parcel: Identifier
+
+
+class DispositionDue(OfReturn):
+    """Deadline: inspected units that nobody decided about any more."""
+
+
+SendBack.model_rebuild()

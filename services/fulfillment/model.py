@@ -1,0 +1,334 @@
+"""What fulfillment knows: the goods of an order, its returns, and every unit's own history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from contracts.base import Instant
+from contracts.orders import Address, OrderSnapshot, Trait
+from contracts.requests import Resolution
+from contracts.warehouse import Grade
+
+ORDER_WAIT_HOURS_MAX = 1
+PARCEL_WAIT_HOURS_MAX = 1
+SCAN_WAIT_DAYS_MAX = 21
+SEND_WITHIN_DAYS = 14
+"""Where a decision names no last day of its own."""
+LABEL_ATTEMPTS_MAX = 5
+LABEL_LOOK_UP_WAIT_SECONDS = 2
+STOCK_HELD_DAYS_MAX = 7
+REPLACEMENT_BUSINESS_DAYS = 2
+DISPOSITION_WAIT_HOURS_MAX = 48
+OUTBOUND_TRANSIT_DAYS_MAX = 30
+UNITS_MAX = 10_000
+"""Per return: what exceeds it is no return that this agent can carry out."""
+
+
+class UnitState(StrEnum):
+    NONE = "none"
+    AUTHORISED = "authorised"
+    LABEL_ISSUED = "label_issued"
+    IN_TRANSIT = "in_transit"
+    DELIVERED = "delivered"
+    RECEIVED = "received"
+    INSPECTED = "inspected"
+    RESTOCKED = "restocked"
+    REFURBISH = "refurbish"
+    DISPOSED = "disposed"
+    SENT_BACK = "sent_back"
+    LOST = "lost"
+    SHORT_SHIPPED = "short_shipped"
+    WRONG_ITEM = "wrong_item"
+    NEVER_SENT = "never_sent"
+    NOT_REQUIRED = "not_required"
+
+
+class Standing(StrEnum):
+    """What commerce last said of a return, as far as goods are concerned."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    ESCALATED = "escalated"
+    REJECTED = "rejected"
+    CLOSED = "closed"
+
+
+class LabelState(StrEnum):
+    INTENDED = "intended"
+    UNKNOWN = "unknown"
+    ISSUED = "issued"
+    FAILED = "failed"
+    VOIDING = "voiding"
+    VOID = "void"
+
+
+class ReplacementState(StrEnum):
+    RESERVING = "reserving"
+    SCHEDULED = "scheduled"
+    SHIPPED = "shipped"
+    FAILED = "failed"
+    RELEASED = "released"
+
+
+class Scanned(StrEnum):
+    """How far a carrier has taken a parcel."""
+
+    NOT_YET = "not_yet"
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    LOST = "lost"
+
+
+class Kept(BaseModel):
+    """A stored value: frozen, and nothing in it that nobody knows."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class LineFacts(Kept):
+    line_id: str
+    sku: str
+    title: str
+    category: str
+    quantity: int
+    unit_price: int
+    """Minor units; for customs forms."""
+    weight_grams: int | None = None
+    traits: tuple[Trait, ...] = ()
+
+
+class DeliveryFacts(Kept):
+    shipped_at: Instant | None = None
+    delivered_at: Instant | None = None
+    lines: tuple[tuple[str, int], ...] = ()
+    """(line id, quantity)"""
+    elsewhere: bool = False
+    """Handed over at another address than the order's."""
+
+
+class OrderFacts(Kept):
+    """The part of an order snapshot that goods depend on."""
+
+    order_id: str
+    version: int
+    currency: str
+    country: str
+    ship_to: Address | None = None
+    lines: tuple[LineFacts, ...]
+    deliveries: tuple[DeliveryFacts, ...] = ()
+
+    def line(self, line_id: str) -> LineFacts | None:
+        return next((line for line in self.lines if line.line_id == line_id), None)
+
+    def line_of_sku(self, sku: str) -> LineFacts | None:
+        return next((line for line in self.lines if line.sku == sku), None)
+
+
+def order_facts(snapshot: OrderSnapshot) -> OrderFacts:
+    """What fulfillment keeps of a snapshot: no e-mail address, no payment."""
+    country = snapshot.ship_to.country if snapshot.ship_to else snapshot.buyer.country
+    return OrderFacts(
+        order_id=snapshot.order_id,
+        version=snapshot.version,
+        currency=snapshot.currency,
+        country=country,
+        ship_to=snapshot.ship_to,
+        lines=tuple(
+            LineFacts(
+                line_id=line.line_id,
+                sku=line.sku,
+                title=line.title,
+                category=line.category,
+                quantity=line.quantity,
+                unit_price=line.unit_price,
+                weight_grams=line.weight_grams,
+                traits=line.traits,
+            )
+            for line in snapshot.lines
+        ),
+        deliveries=tuple(
+            DeliveryFacts(
+                shipped_at=delivery.shipped_at,
+                delivered_at=delivery.delivered_at,
+                lines=tuple((line.line_id, line.quantity) for line in delivery.lines),
+                elsewhere=_elsewhere(delivery.address, snapshot.ship_to),
+            )
+            for delivery in snapshot.deliveries
+        ),
+    )
+
+
+def _elsewhere(delivered: Address | None, ordered: Address | None) -> bool:
+    if delivered is None or ordered is None:
+        return False
+    return (delivered.country, delivered.postal_code) != (ordered.country, ordered.postal_code)
+
+
+class Unit(Kept):
+    """One thing, by its ordinal within the order line."""
+
+    line_id: str
+    sku: str
+    ordinal: int
+    sold: int
+    """Units of the line, for the constraint on ordinals."""
+    state: UnitState = UnitState.NONE
+    grade: Grade | None = None
+    defect_confirmed: bool | None = None
+    graded_sequence: int = 0
+    """The decision that stood when it was inspected."""
+    paid: bool = False
+    """Its refund or replacement was released: what is inspected may be disposed of."""
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.line_id, self.ordinal
+
+
+class RequestedLine(Kept):
+    line_id: str
+    sku: str
+    quantity: int
+
+
+class LooseGrade(Kept):
+    """Inspected items that no unit accounts for yet."""
+
+    grade: Grade
+    defect_confirmed: bool | None = None
+    quantity: int
+
+
+class Counted(Kept):
+    """What the warehouse reported of one SKU in this return's parcels, order-independent."""
+
+    sku: str
+    counted: int = 0
+    graded: int = 0
+    assigned: int = 0
+    """Pieces that a unit accounts for."""
+    loose: tuple[LooseGrade, ...] = ()
+
+    @property
+    def reported(self) -> int:
+        """An inspection implies a receipt, whichever is told first."""
+        return max(self.counted, self.graded)
+
+    @property
+    def unassigned(self) -> int:
+        return self.reported - self.assigned
+
+
+class Label(Kept):
+    label_id: str
+    attempt: int = 1
+    state: LabelState = LabelState.INTENDED
+    carrier: str | None = None
+    tracking_number: str | None = None
+    label_url: str | None = None
+    qr_url: str | None = None
+    expires_at: Instant | None = None
+
+
+class Parcel(Kept):
+    """`tracking_number` None: only known to belong to the return."""
+
+    tracking_number: str | None = None
+    scanned: Scanned = Scanned.NOT_YET
+    opened: bool = False
+    """Its contents were counted."""
+    trail: tuple[tuple[Instant, str, str | None], ...] = ()
+    """(when, what, where) of each scan, for people."""
+
+
+class Replacement(Kept):
+    replacement_id: str
+    sku: str
+    quantity: int
+    state: ReplacementState = ReplacementState.RESERVING
+    attempt: int = 1
+    ship_by: Instant | None = None
+    carrier: str | None = None
+    tracking_number: str | None = None
+
+
+class ReturnGoods(Kept):
+    """One return's goods. `sequence` is the decision that stands, 0 before the first."""
+
+    return_id: str
+    order_id: str
+    test: bool = False
+    standing: Standing = Standing.REQUESTED
+    sequence: int = 0
+    resolution: Resolution = Resolution.REFUND
+    requested: tuple[RequestedLine, ...] = ()
+    required: bool = False
+    label_provided: bool = False
+    address: Address | None = None
+    send_by: Instant | None = None
+    units: tuple[Unit, ...] = ()
+    labels: tuple[Label, ...] = ()
+    parcels: tuple[Parcel, ...] = ()
+    counts: tuple[Counted, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
+    seen: tuple[str, ...] = ()
+    """Receipts and inspections that were counted: a repeated one counts nothing."""
+
+    @property
+    def label(self) -> Label | None:
+        """The label that counts now, whatever became of it."""
+        return self.labels[-1] if self.labels else None
+
+    def count_of(self, sku: str) -> Counted:
+        return next((c for c in self.counts if c.sku == sku), Counted(sku=sku))
+
+    def parcel(self, tracking_number: str | None) -> Parcel | None:
+        return next((p for p in self.parcels if p.tracking_number == tracking_number), None)
+
+    def but(self, **changes: object) -> ReturnGoods:
+        """A copy with these fields changed."""
+        return self.model_copy(update=changes)
+
+    def with_units(self, changed: Mapping[tuple[str, int], Unit]) -> ReturnGoods:
+        if not changed:
+            return self
+        return self.but(units=tuple(changed.get(unit.key, unit) for unit in self.units))
+
+    def with_label(self, label: Label) -> ReturnGoods:
+        others = tuple(each for each in self.labels if each.label_id != label.label_id)
+        return self.but(labels=(*others, label))
+
+    def with_count(self, count: Counted) -> ReturnGoods:
+        others = tuple(each for each in self.counts if each.sku != count.sku)
+        return self.but(counts=(*others, count))
+
+    def with_parcel(self, parcel: Parcel, *, instead_of: Parcel | None = None) -> ReturnGoods:
+        old = instead_of or self.parcel(parcel.tracking_number)
+        if old is None:
+            return self.but(parcels=(*self.parcels, parcel))
+        return self.but(parcels=tuple(parcel if each is old else each for each in self.parcels))
+
+    def with_replacement(self, replacement: Replacement) -> ReturnGoods:
+        others = tuple(
+            each for each in self.replacements if each.replacement_id != replacement.replacement_id
+        )
+        return self.but(replacements=(*others, replacement))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Goods:
+    """The goods of one order: the boundary within which everything is decided at once."""
+
+    order_id: str
+    order: OrderFacts | None = None
+    returns: Mapping[str, ReturnGoods] = field(default_factory=dict)
+
+    def put(self, changed: ReturnGoods) -> Goods:
+        return replace(self, returns={**self.returns, changed.return_id: changed})
+
+    def others(self, return_id: str) -> Iterator[ReturnGoods]:
+        return (each for id_, each in self.returns.items() if id_ != return_id)

@@ -1,0 +1,72 @@
+"""Calls to systems outside: an answer, a no, nothing done for certain, or nobody knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from services.chassis.errors import Transient
+
+CONNECT_SECONDS_MAX = 3.0
+CALL_SECONDS_MAX = 8.0
+REASON_LENGTH_MAX = 500
+
+
+class Refused(Exception):
+    """The other side understood and said no."""
+
+    def __init__(self, status: int, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.status = status
+        self.code = code
+        self.reason = reason
+
+
+class Unclear(Exception):
+    """The call may have had its effect: no answer, or an answer that proves nothing."""
+
+
+def client(base_url: str) -> httpx.AsyncClient:
+    timeout = httpx.Timeout(CALL_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
+    return httpx.AsyncClient(base_url=base_url, timeout=timeout)
+
+
+async def call(
+    http: httpx.AsyncClient,
+    method: str,
+    path: str,
+    *,
+    json: dict[str, Any] | None = None,
+    params: dict[str, str] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Any:
+    """The JSON answer of a 2xx. Raises Refused (4xx), Transient (not sent, or 429), Unclear."""
+    try:
+        answer = await http.request(method, path, json=json, params=params, headers=headers)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise Transient(f"{http.base_url} cannot be reached: {type(error).__name__}") from error
+    except httpx.HTTPError as error:
+        raise Unclear(f"{method} {path}: {type(error).__name__}") from error
+    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        raise Transient(f"{method} {path}: asked to wait")
+    if answer.is_server_error:
+        raise Unclear(f"{method} {path}: {answer.status_code}")
+    body = _json(answer)
+    if answer.is_client_error:
+        reason = str(body.get("message") or body.get("detail") or answer.text)
+        code = str(body.get("code") or f"http_{answer.status_code}")
+        raise Refused(answer.status_code, code, reason[:REASON_LENGTH_MAX])
+    return body
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    if not answer.content:
+        return {}
+    try:
+        body = answer.json()
+    except ValueError as error:
+        if answer.is_client_error:
+            return {}
+        raise Unclear(f"{answer.request.url.path}: the answer is not JSON") from error
+    return body if isinstance(body, dict) else {}

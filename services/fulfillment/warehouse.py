@@ -1,0 +1,152 @@
+"""The warehouse's and the inventory's HTTP faces: stock, reservations, shipments, restocking."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from contracts.base import Message
+from services.chassis.errors import Transient
+from services.fulfillment import outside
+from services.fulfillment.messages import (
+    CheckStock,
+    GoodsDispatchedBack,
+    ReleaseStock,
+    ReplacementDispatched,
+    ReplacementRefused,
+    ReserveStock,
+    Restock,
+    Restocked,
+    SendBack,
+    ShipReplacement,
+    StockChecked,
+    StockRefused,
+    StockReleased,
+    StockReserved,
+)
+
+
+class Warehouse:
+    """Every call names a reference of ours: repeating it has its effect once."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def check_stock(self, wish: CheckStock) -> Message:
+        try:
+            stock = await self._call("GET", f"/inventory/{wish.sku}")
+        except outside.Refused as no:
+            if no.status != httpx.codes.NOT_FOUND:
+                raise Transient(str(no)) from no
+            stock = {"available": 0}
+        return StockChecked(
+            order_id=wish.order_id,
+            return_id=wish.return_id,
+            test=wish.test,
+            sku=wish.sku,
+            available=max(0, int(stock.get("available", 0))),
+            request=wish.request,
+        )
+
+    async def reserve(self, wish: ReserveStock) -> Message:
+        body = {
+            "reference": wish.replacement_id,
+            "sku": wish.sku,
+            "quantity": wish.quantity,
+            "expires_at": wish.expires_at.isoformat(),
+        }
+        same = _same(wish)
+        try:
+            await self._call("POST", "/inventory/reservations", json=body)
+        except outside.Refused as no:
+            return StockRefused(**same, code=no.code, reason=no.reason or no.code)
+        return StockReserved(**same)
+
+    async def release(self, wish: ReleaseStock) -> Message:
+        try:
+            await self._call("DELETE", f"/inventory/reservations/{wish.replacement_id}")
+        except outside.Refused as no:
+            if no.status != httpx.codes.NOT_FOUND:
+                raise Transient(str(no)) from no
+        return StockReleased(**_same(wish))
+
+    async def ship(self, wish: ShipReplacement) -> Message:
+        same = _same(wish)
+        try:
+            made = await self._shipment(
+                wish.replacement_id, wish.sku, wish.quantity, wish.recipient, wish.test
+            )
+        except outside.Refused as no:
+            return ReplacementRefused(**same, code=no.code, reason=no.reason or no.code)
+        return ReplacementDispatched(
+            **same,
+            carrier=made.get("carrier"),
+            tracking_number=made.get("tracking_number"),
+            shipped_at=datetime.fromisoformat(made["shipped_at"]),
+        )
+
+    async def send_back(self, wish: SendBack) -> Message:
+        line = wish.lines[0]
+        pieces = sum(len(each.units) for each in wish.lines)
+        try:
+            made = await self._shipment(
+                wish.shipment_id, line.sku, pieces, wish.recipient, wish.test
+            )
+        except outside.Refused as no:
+            raise Transient(str(no)) from no
+        return GoodsDispatchedBack(
+            order_id=wish.order_id,
+            return_id=wish.return_id,
+            test=wish.test,
+            shipment_id=wish.shipment_id,
+            tracking_number=made.get("tracking_number"),
+            lines=wish.lines,
+            shipped_at=datetime.fromisoformat(made["shipped_at"]),
+        )
+
+    async def restock(self, wish: Restock) -> Message:
+        body = {
+            "reference": wish.reference,
+            "sku": wish.sku,
+            "quantity": wish.quantity,
+            "disposition": wish.disposition.value,
+        }
+        try:
+            await self._call("POST", "/inventory/restocks", json=body)
+        except outside.Refused as no:
+            raise Transient(str(no)) from no
+        return Restocked(
+            order_id=wish.order_id,
+            return_id=wish.return_id,
+            test=wish.test,
+            reference=wish.reference,
+        )
+
+    async def _shipment(
+        self, reference: str, sku: str, quantity: int, recipient: Any, test: bool
+    ) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "reference": reference,
+            "sku": sku,
+            "quantity": quantity,
+            "test": test,
+        }
+        if recipient is not None:
+            body["ship_to"] = recipient.model_dump(exclude_none=True)
+        return await self._call("POST", "/warehouse/shipments", json=body)
+
+    async def _call(
+        self, method: str, path: str, *, json: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Safe to repeat, so an unclear outcome is simply tried again."""
+        try:
+            answer: dict[str, Any] = await outside.call(self._http, method, path, json=json)
+        except outside.Unclear as error:
+            raise Transient(str(error)) from error
+        return answer
+
+
+def _same(wish: ReserveStock | ReleaseStock | ShipReplacement) -> dict[str, Any]:
+    return wish.model_dump(include={"order_id", "return_id", "test", "replacement_id", "attempt"})
