@@ -306,11 +306,12 @@ class ReturnGoods(Kept):
         others = tuple(each for each in self.counts if each.sku != count.sku)
         return self.but(counts=(*others, count))
 
-    def with_parcel(self, parcel: Parcel, *, instead_of: Parcel | None = None) -> ReturnGoods:
-        old = instead_of or self.parcel(parcel.tracking_number)
-        if old is None:
+    def with_parcel(self, parcel: Parcel, *, instead_of: Parcel) -> ReturnGoods:
+        """`instead_of` may be new itself: then the parcel is added."""
+        if not any(each is instead_of for each in self.parcels):
             return self.but(parcels=(*self.parcels, parcel))
-        return self.but(parcels=tuple(parcel if each is old else each for each in self.parcels))
+        changed = tuple(parcel if each is instead_of else each for each in self.parcels)
+        return self.but(parcels=changed)
 
     def with_replacement(self, replacement: Replacement) -> ReturnGoods:
         others = tuple(

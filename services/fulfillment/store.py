@@ -26,6 +26,7 @@ UNION ALL
 SELECT tracking_number, order_id FROM parcels WHERE tracking_number = ANY($2::text[])
 """
 
+# Under the locks: nobody changes an order meanwhile.
 LOAD_ORDERS = "SELECT document FROM orders WHERE order_id = ANY($1::text[])"
 
 # One row per return of the locked orders, its units aggregated in the order of their ordinals.
@@ -73,11 +74,6 @@ ON CONFLICT (return_id, line_id, ordinal) DO UPDATE SET
     defect_confirmed = EXCLUDED.defect_confirmed,
     graded_sequence = EXCLUDED.graded_sequence, paid = EXCLUDED.paid
 """
-
-FIND_RETURN = LOAD_RETURNS.replace(
-    "WHERE r.order_id = ANY($1::text[]) OR r.return_id = ANY($1::text[])",
-    "WHERE r.return_id = $1",
-)
 
 
 @dataclass(kw_only=True)
@@ -223,5 +219,6 @@ def _unit_columns(units: Sequence[tuple[ReturnGoods, Unit]]) -> tuple[list[Any],
 
 async def find_return(pool: Any, return_id: str) -> ReturnGoods | None:
     """One return's goods as they are stored now, for reading."""
-    row = await pool.fetchrow(FIND_RETURN, return_id)
-    return read_return(row["document"], row["units"]) if row else None
+    rows = await pool.fetch(LOAD_RETURNS, [return_id])
+    found = (read_return(row["document"], row["units"]) for row in rows)
+    return next((goods for goods in found if goods.return_id == return_id), None)

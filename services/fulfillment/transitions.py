@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from services.chassis.errors import InvariantBroken
 from services.fulfillment.model import UnitState
 
 S = UnitState
+
+
+class Impossible(Exception):
+    """What cannot happen did: the record is set aside and the alarm raised."""
 
 
 class UnitEvent(StrEnum):
@@ -125,10 +128,10 @@ IGNORED: frozenset[tuple[UnitState, UnitEvent]] = frozenset(
 
 
 def move(state: UnitState, event: UnitEvent) -> UnitState:
-    """The state after the event; the same one where it is ignored. Raises InvariantBroken."""
+    """The state after the event; the same one where it is ignored. Raises Impossible."""
     to = MOVES.get((state, event))
     if to is not None:
         return to
     if (state, event) in IMPOSSIBLE:
-        raise InvariantBroken(f"a unit that is {state} cannot be {event}")
+        raise Impossible(f"a unit that is {state} cannot be {event}")
     return state

@@ -48,6 +48,10 @@ class Tally:
     """(unit, note, evidence)"""
     loose_received: dict[str, int] = field(default_factory=dict)
     """SKU -> pieces that no unit accounts for."""
+    loose_inspected: list[tuple[str, LooseGrade, str | None, tuple[Evidence, ...]]] = field(
+        default_factory=list
+    )
+    """(SKU, grade and pieces, note, evidence)"""
 
 
 def free_units(draft: Draft, goods: ReturnGoods, sku: str) -> list[Unit]:
@@ -81,10 +85,17 @@ def assign(draft: Draft, tally: Tally, count: Counted, pieces: int) -> int:
 
 
 def grade(
-    draft: Draft, tally: Tally, sku: str, item: LooseGrade, note: str | None,
+    draft: Draft,
+    tally: Tally,
+    sku: str,
+    item: LooseGrade,
+    note: str | None,
     evidence: tuple[Evidence, ...],
-) -> int:  # fmt: skip
-    """Grade pieces; an inspection of what nobody counted implies its receipt. What is left over."""
+) -> int:
+    """Grade pieces; an inspection of what nobody counted implies its receipt.
+
+    How many pieces are new in the warehouse and no unit of this return.
+    """
     count = tally.goods.count_of(sku)
     grown = count.model_copy(update={"graded": count.graded + item.quantity})
     implied = grown.reported - count.reported
@@ -96,18 +107,14 @@ def grade(
     more = min(implied, item.quantity - len(here))
     new = free_units(draft, tally.goods, sku)[:more] if more > 0 else []
     _set_grade(tally, [*here, *new], new, item, note, evidence)
-    grown = tally.goods.count_of(sku)
-    tally.goods = tally.goods.with_count(
-        grown.model_copy(update={"assigned": grown.assigned + len(new)})
-    )
     left = item.quantity - len(here) - len(new)
+    changes: dict[str, object] = {"assigned": grown.assigned + len(new)}
     if left:
-        grown = tally.goods.count_of(sku)
         loose = item.model_copy(update={"quantity": left})
-        tally.goods = tally.goods.with_count(
-            grown.model_copy(update={"loose": (*grown.loose, loose)})
-        )
-    return left
+        changes["loose"] = (*grown.loose, loose)
+        tally.loose_inspected.append((sku, loose, note, evidence))
+    tally.goods = tally.goods.with_count(grown.model_copy(update=changes))
+    return implied - len(new)
 
 
 def _set_grade(
@@ -220,14 +227,15 @@ def announce(
                 expected_weight_grams=labels.expected_weight(goods, draft.goods.order),
             )
         )
-    if tally.inspected:
+    inspected = (*_inspected_lines(tally), *_loose_inspected_lines(tally))
+    if inspected:
         draft.events.append(
             ReturnInspected(
                 return_id=goods.return_id,
                 order_id=goods.order_id,
                 occurred_at=occurred_at,
                 test=goods.test,
-                lines=_inspected_lines(tally),
+                lines=inspected,
                 inspector=inspector,
             )
         )
@@ -270,4 +278,24 @@ def _inspected_lines(tally: Tally) -> tuple[InspectedLine, ...]:
             evidence=evidence,
         )
         for (line_id, sku, found, defect, note, evidence), ordinals in groups.items()
+    )
+
+
+def _loose_inspected_lines(tally: Tally) -> tuple[InspectedLine, ...]:
+    """What a person who decides about an unapproved return has to know of its goods."""
+    if tally.goods.standing is Standing.APPROVED:
+        return ()
+    lines = {line.sku: line.line_id for line in tally.goods.requested}
+    return tuple(
+        InspectedLine(
+            line_id=lines[sku],
+            sku=sku,
+            quantity=item.quantity,
+            grade=item.grade,
+            defect_confirmed=item.defect_confirmed,
+            note=note,
+            evidence=evidence,
+        )
+        for sku, item, note, evidence in tally.loose_inspected
+        if sku in lines
     )

@@ -13,7 +13,6 @@ from contracts.decisions import (
     Verdict,
 )
 from services.chassis.decision import Deadline, Decision
-from services.chassis.errors import Poison
 from services.fulfillment.decide import arrivals, disposal, labels, replacements
 from services.fulfillment.decide.draft import SCAN_OVERDUE, SEND_BY, Draft, ignored, moved
 from services.fulfillment.messages import SendByPassed
@@ -28,7 +27,7 @@ from services.fulfillment.model import (
     UnitState,
 )
 from services.fulfillment.sites import Sites
-from services.fulfillment.transitions import OWED, UnitEvent
+from services.fulfillment.transitions import OWED, Impossible, UnitEvent
 
 STANDING = {
     Outcome.APPROVED: Standing.APPROVED,
@@ -90,7 +89,7 @@ def _approved(
         for ordinal in line.units
     }
     if len(wanted) > UNITS_MAX:
-        raise Poison(f"a return of {len(wanted)} units: at most {UNITS_MAX} can be carried out")
+        raise Impossible(f"a return of {len(wanted)} units: at most {UNITS_MAX} can be carried out")
     current = _with_new_units(draft.goods, current, message, wanted)
     dropped = [unit for unit in current.units if unit.key not in wanted]
     chosen = [unit for unit in current.units if unit.key in wanted]
@@ -115,7 +114,7 @@ def _with_new_units(
     for line_id, ordinal in sorted(wanted - known):
         line = goods.order.line(line_id)
         if line is None or ordinal > line.quantity:
-            raise Poison(f"order {goods.order_id} has no unit {ordinal} of line {line_id}")
+            raise Impossible(f"order {goods.order_id} has no unit {ordinal} of line {line_id}")
         added.append(Unit(line_id=line_id, sku=line.sku, ordinal=ordinal, sold=line.quantity))
     units = sorted((*current.units, *added), key=lambda unit: unit.key)
     return current.but(units=tuple(units)) if added else current
