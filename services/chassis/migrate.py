@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import resources
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from services.chassis.settings import Settings
 
 MIGRATION_LOCK = 0x0B0C6
+SERVICES = Path(__file__).resolve().parent.parent
+SCHEMA = Path(__file__).resolve().parent / "schema"
 
 
-def migrate(service: str, url: str, runtime_role: str) -> None:
+def migrate(service: str, url: str, runtime_role: str, *, versions: Path | None = None) -> None:
     """Apply every revision that is missing. Concurrent runs wait for each other."""
     from alembic import command
     from alembic.config import Config
@@ -25,9 +27,12 @@ def migrate(service: str, url: str, runtime_role: str) -> None:
     from sqlalchemy.pool import NullPool
 
     config = Config()
-    base = resources.files("services") / service / "migrations"
-    config.set_main_option("script_location", str(resources.files("services.chassis") / "schema"))
-    config.set_main_option("version_locations", str(base / "versions"))
+    versions = versions or SERVICES / service / "migrations" / "versions"
+    if not versions.is_dir():
+        raise SystemExit(f"{service} has no migrations: expected them in {versions}")
+    # The configuration's own interpolation takes a % in a path for itself.
+    config.set_main_option("script_location", _escaped(SCHEMA))
+    config.set_main_option("version_locations", _escaped(versions))
     config.set_main_option("path_separator", "os")
     engine = create_engine(_sqlalchemy_url(url), poolclass=NullPool)
     with engine.begin() as connection:
@@ -35,6 +40,10 @@ def migrate(service: str, url: str, runtime_role: str) -> None:
         config.attributes["connection"] = connection
         config.attributes["runtime_role"] = runtime_role
         command.upgrade(config, "head")
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("%", "%%")
 
 
 def _sqlalchemy_url(url: str) -> str:
@@ -46,7 +55,7 @@ def _sqlalchemy_url(url: str) -> str:
 
 def role_of(url: str) -> str:
     """The login role that a database URL names."""
-    return urlsplit(url).username or "postgres"
+    return unquote(urlsplit(url).username or "postgres")
 
 
 def main() -> None:

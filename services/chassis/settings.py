@@ -48,7 +48,7 @@ class Settings(BaseSettings):
 
     stripe_api_key: str = ""
     stripe_api_base: str = ""
-    stripe_webhook_secret: str = "whsec_sandbox"
+    stripe_webhook_secret: str = "whsec_sandbox"  # noqa: S105 - the sandbox's own, no secret
     policy_path: str = ""
     smtp_url: str = ""
     otel_exporter_otlp_endpoint: str = ""

@@ -1,0 +1,105 @@
+"""Real parts for the tests: PostgreSQL, a broker, a store and a topic prefix for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from services.chassis import database
+from services.chassis.service import Service
+from services.chassis.settings import Settings
+from services.ops.embedded import broker as brokers
+from services.ops.embedded import postgres as servers
+from services.ops.embedded import topics
+from services.ops.embedded.postgres import Database, Server
+from tests.driving import Drive, SteppedClock
+from tests.stores import NewStore, Stores, Versions
+
+
+@dataclass(frozen=True)
+class Bus:
+    """A broker, and the prefix of the topics that belong to one test."""
+
+    kind: str
+    bootstrap: str
+    prefix: str
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests of this process, with fsync off."""
+    with servers.running(tmp_path_factory.mktemp("postgres") / "data", durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stores(postgres: Server) -> Stores:
+    return Stores(postgres)
+
+
+@pytest.fixture
+def new_store(stores: Stores) -> Iterator[NewStore]:
+    """Makes a migrated database that only this test uses."""
+    made: list[Database] = []
+
+    def make(service: str, *, versions: Versions = None) -> Database:
+        made.append(stores.clone(service, versions=versions))
+        return made[-1]
+
+    yield make
+    for each in made:
+        stores.drop(each)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[brokers.Broker]:
+    """The broker that EMBEDDED_BROKER names (kafka, librdkafka, or auto)."""
+    choice: Any = os.environ.get("EMBEDDED_BROKER", "auto")
+    with brokers.running(tmp_path_factory.mktemp("broker") / "data", choice=choice) as started:
+        yield started
+
+
+@pytest.fixture
+def bus(broker: brokers.Broker) -> Bus:
+    """All topics, under a prefix of this test's own."""
+    prefix = f"t{uuid4().hex[:8]}."
+    broker.create_topics(topics.all_topics(prefix))
+    return Bus(kind=broker.kind, bootstrap=broker.bootstrap, prefix=prefix)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Settings of nobody: what a test needs it sets with `model_copy(update=…)`."""
+    return Settings(_env_file=None, kafka_bootstrap_servers="127.0.0.1:1")
+
+
+DriveService = Callable[..., Awaitable[Drive]]
+
+
+@pytest_asyncio.fixture
+async def drive(new_store: NewStore, settings: Settings) -> AsyncIterator[DriveService]:
+    """``await drive(build, "commerce")``: the service on a store of its own, without a broker."""
+    async with AsyncExitStack() as stack:
+
+        async def make(
+            build: Callable[[Settings, Any], Service[Any]],
+            name: str,
+            *,
+            versions: Versions = None,
+            clock: SteppedClock | None = None,
+            **changes: Any,
+        ) -> Drive:
+            url = new_store(name, versions=versions).runtime_url
+            own = settings.model_copy(update={f"{name}_database_url": url, **changes})
+            pool = await database.connect_pool(url, name)
+            stack.push_async_callback(pool.close)
+            return Drive(build(own, pool), pool, own, clock or SteppedClock())
+
+        yield make

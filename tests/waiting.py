@@ -1,0 +1,31 @@
+"""Waiting for a condition instead of sleeping."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+POLL_SECONDS = 0.02
+
+
+async def wait_for(
+    condition: Callable[[], Found | Awaitable[Found]],
+    *,
+    seconds: float = 30,
+    what: str = "the condition",
+) -> Found:
+    """The first true value of `condition`, which may be a coroutine function."""
+    until = time.monotonic() + seconds
+    while True:
+        found = condition()
+        value = await found if inspect.isawaitable(found) else found
+        if value:
+            return value
+        if time.monotonic() > until:
+            raise AssertionError(f"{what} did not come true within {seconds} s: last {value!r}")
+        await asyncio.sleep(POLL_SECONDS)
