@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from contracts.orders import Address
-from services.chassis.clock import WallClock
+from services.chassis.clock import Clock, WallClock
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.fulfillment import outside
@@ -22,11 +22,11 @@ from services.fulfillment.warehouse import Warehouse
 NAME = "fulfillment"
 
 
-def build(settings: Settings, pool: Any) -> Service[FulfillmentWork]:
+def build(settings: Settings, pool: Any, clock: Clock | None = None) -> Service[FulfillmentWork]:
     """The service; its outside world is at SANDBOX_URL."""
     http = outside.client(settings.sandbox_url)
     sandbox = SandboxCarrier(http)
-    labels = Labels(sandbox, sandbox, WallClock())
+    labels = Labels(sandbox, sandbox, clock or WallClock())
     return Service(
         name=NAME,
         work=lambda now: FulfillmentWork(now=now),

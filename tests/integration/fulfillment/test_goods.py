@@ -1,0 +1,331 @@
+"""Fulfillment on its real store, with a carrier and a warehouse over real HTTP."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from contracts.assessments import ReturnabilityAssessed
+from contracts.fulfillment import (
+    ItemDisposed,
+    ParcelUnmatched,
+    ReplacementFailed,
+    ReplacementScheduled,
+    ReplacementShipped,
+    ReturnInspected,
+    ReturnLabelFailed,
+    ReturnLabelIssued,
+    ReturnLost,
+    ReturnNotSent,
+    ReturnReceived,
+    ReturnSentBack,
+)
+from services.fulfillment import store
+from tests.driving import START, Drive, record
+from tests.integration.fulfillment.conftest import OutsideWorld
+from tests.unit.fulfillment.examples import (
+    A,
+    B,
+    ORDER,
+    an_order,
+    asked,
+    closed,
+    decided,
+    inspected,
+    received,
+    refunded,
+    replacement_released,
+    return_id,
+    scanned,
+)
+
+pytestmark = pytest.mark.asyncio
+
+
+async def states(agent: Drive, id_: str = A) -> list[str]:
+    goods = await store.find_return(agent.pool, id_)
+    assert goods is not None
+    return [str(unit.state) for unit in goods.units]
+
+
+async def names(agent: Drive) -> list[str]:
+    return [type(body).__name__ for body in await agent.published()]
+
+
+async def test_the_jacket_goes_all_the_way(agent: Drive, world: OutsideWorld) -> None:
+    await agent.send(an_order(), asked())
+    await agent.send(decided())
+    await agent.settle()
+    await agent.send(scanned("accepted"), scanned("delivered"))
+    await agent.send(received(), inspected())
+    await agent.send(refunded())
+    await agent.settle()
+    assert await names(agent) == [
+        "ReturnabilityAssessed",
+        "ReturnLabelIssued",
+        "ReturnShipped",
+        "ReturnDelivered",
+        "ReturnReceived",
+        "ReturnInspected",
+        "ItemDisposed",
+    ]
+    assert await states(agent) == ["restocked"]
+    assert world.purchases == 1
+    assert [r["quantity"] for r in world.restocks.values()] == [1]
+    assert not await agent.quarantined()
+    for row in await agent.outbox():
+        assert row["headers"]["ce_causationid"]
+        assert row["headers"]["ce_subject"] == A
+        assert row["aggregateid"] == ORDER
+
+
+async def test_a_whole_life_in_one_batch_backwards_ends_the_same(agent: Drive) -> None:
+    await agent.send(
+        inspected(), received(), scanned("delivered"), scanned("accepted"), decided(), asked(),
+        an_order(),
+    )  # fmt: skip
+    await agent.settle()
+    assert await states(agent) == ["inspected"]
+    assert len(await agent.published(ReturnInspected)) >= 1
+
+
+@pytest.mark.parametrize(
+    ("behaviours", "purchases"),
+    [
+        (["error_500_after_success"], 1),
+        (["error_500"], 2),
+        (["error_500", "error_500_after_success"], 2),
+    ],
+)
+async def test_an_unclear_purchase_is_looked_up_and_no_second_label_is_bought(
+    agent: Drive, world: OutsideWorld, behaviours: list[str], purchases: int
+) -> None:
+    world.behaviours = behaviours
+    await agent.send(an_order(), asked(), decided())
+    await agent.settle()
+    for _ in range(4):
+        await agent.advance(timedelta(seconds=10))
+    assert len(await agent.published(ReturnLabelIssued)) == 1
+    assert len(world.labels) == 1
+    assert world.purchases == purchases
+
+
+async def test_a_refused_label_is_told_with_its_reason(agent: Drive, world: OutsideWorld) -> None:
+    world.behaviours = ["refused"]
+    await agent.send(an_order(), asked(), decided())
+    await agent.settle()
+    (failed,) = await agent.published(ReturnLabelFailed)
+    assert (failed.code, failed.reason) == ("address_invalid", "no such street")
+    await agent.send(decided(sequence=2))
+    await agent.settle()
+    assert len(await agent.published(ReturnLabelIssued)) == 1
+
+
+async def test_a_carrier_that_never_works_ends_in_a_failure_after_bounded_attempts(
+    agent: Drive, world: OutsideWorld
+) -> None:
+    world.behaviours = ["error_500"] * 50
+    await agent.send(an_order(), asked(), decided())
+    for _ in range(10):
+        await agent.advance(timedelta(seconds=30))
+    (failed,) = await agent.published(ReturnLabelFailed)
+    assert failed.code == "carrier_unavailable"
+    assert world.purchases == 5
+
+
+async def test_a_label_is_voided_when_the_return_is_cancelled_before_the_first_scan(
+    agent: Drive, world: OutsideWorld
+) -> None:
+    await agent.send(an_order(), asked(), decided())
+    await agent.settle()
+    await agent.send(closed())
+    await agent.settle()
+    assert world.voided == ["T1"]
+
+
+async def test_a_label_bought_for_a_return_that_closed_meanwhile_is_voided_unseen(
+    agent: Drive, world: OutsideWorld
+) -> None:
+    await agent.send(an_order(), asked(), decided(), closed())
+    await agent.settle()
+    assert world.voided == ["T1"]
+    assert not await agent.published(ReturnLabelIssued)
+
+
+async def test_a_used_label_is_not_voided_and_the_scan_is_published(
+    agent: Drive, world: OutsideWorld
+) -> None:
+    await agent.send(an_order(), asked(), decided())
+    await agent.settle()
+    await agent.send(scanned("accepted"), closed())
+    await agent.settle()
+    assert world.voided == []
+    assert "ReturnShipped" in await names(agent)
+
+
+async def test_units_never_sent_are_told_after_the_last_day(agent: Drive) -> None:
+    await agent.send(an_order(3), asked(quantity=3), decided(A, 1, 2, 3))
+    await agent.settle()
+    await agent.send(scanned("accepted"), received(2))
+    await agent.advance(timedelta(days=15))
+    (told,) = await agent.published(ReturnNotSent)
+    assert [(line.line_id, line.quantity) for line in told.lines] == [("1", 1)]
+    assert await states(agent) == ["received", "received", "never_sent"]
+
+
+async def test_a_parcel_that_nobody_scans_any_more_is_lost_and_may_turn_up(agent: Drive) -> None:
+    await agent.send(an_order(), asked(), decided())
+    await agent.settle()
+    await agent.send(scanned("accepted"))
+    await agent.advance(timedelta(days=20))
+    await agent.send(scanned("in_transit"))
+    await agent.advance(timedelta(days=20))
+    assert not await agent.published(ReturnLost)
+    await agent.advance(timedelta(days=2))
+    (lost,) = await agent.published(ReturnLost)
+    assert lost.lines[0].quantity == 1
+    await agent.send(received())
+    assert await states(agent) == ["received"]
+
+
+async def test_an_unknown_parcel_waits_an_hour_and_then_a_person_looks(agent: Drive) -> None:
+    await agent.send(scanned("accepted", id_=None, tracking="T404"))
+    await agent.advance(timedelta(minutes=59))
+    assert not await agent.published()
+    await agent.advance(timedelta(minutes=2))
+    (unmatched,) = await agent.published(ParcelUnmatched)
+    assert unmatched.tracking_number == "T404"
+    assert (await agent.outbox())[0]["aggregateid"] == "T404"
+
+
+async def test_a_scan_waits_for_the_label_that_it_names(agent: Drive) -> None:
+    await agent.send(scanned("accepted", id_=None, tracking="T1"))
+    await agent.send(an_order(), asked(), decided())
+    await agent.settle()
+    assert await states(agent) == ["in_transit"]
+
+
+async def test_a_question_waits_for_its_order_and_its_version(agent: Drive) -> None:
+    await agent.send(asked(order_version=2))
+    await agent.send(an_order())
+    assert not await agent.published()
+    await agent.send(an_order(version=2))
+    assert len(await agent.published(ReturnabilityAssessed)) == 1
+
+
+async def test_a_replacement_is_offered_reserved_and_shipped(
+    agent: Drive, world: OutsideWorld
+) -> None:
+    world.stock["JACKET-L"] = 1
+    wish: dict[str, Any] = {"resolution": "replacement", "replacement_sku": "JACKET-L"}
+    await agent.send(an_order(), asked(**wish))
+    await agent.settle()
+    (answer,) = await agent.published(ReturnabilityAssessed)
+    assert answer.replacement.available
+    assert answer.replacement.ship_by == START + timedelta(days=2)
+    await agent.send(decided(resolution="replacement"), replacement_released())
+    await agent.settle()
+    assert len(await agent.published(ReplacementScheduled)) == 1
+    (shipped,) = await agent.published(ReplacementShipped)
+    assert shipped.tracking_number == "OUT-replacement-1"
+    assert world.shipments["replacement-1"]["ship_to"]["name"] == "Sarah"
+    assert world.stock["JACKET-L"] == 0
+
+
+async def test_an_empty_shelf_fails_the_replacement_and_a_later_release_tries_again(
+    agent: Drive, world: OutsideWorld
+) -> None:
+    await agent.send(an_order(), asked(), decided(), replacement_released())
+    await agent.settle()
+    (failed,) = await agent.published(ReplacementFailed)
+    assert failed.reason == "none left"
+    world.stock["JACKET-L"] = 5
+    await agent.send(replacement_released())
+    await agent.settle()
+    assert len(await agent.published(ReplacementShipped)) == 1
+
+
+async def test_rejected_goods_go_back_to_the_customer(agent: Drive, world: OutsideWorld) -> None:
+    await agent.send(an_order(), asked(), decided())
+    await agent.settle()
+    await agent.send(scanned("accepted"), received(), inspected(grade="worn"))
+    await agent.send(decided(sequence=2, decision="escalated"))
+    await agent.send(decided(sequence=3, decision="rejected"))
+    await agent.settle()
+    (back,) = await agent.published(ReturnSentBack)
+    assert back.lines[0].quantity == 1
+    (disposed,) = await agent.published(ItemDisposed)
+    assert disposed.disposition == "sent_back"
+    assert len(world.shipments) == 1
+
+
+async def test_a_test_return_says_so_in_every_message(agent: Drive, world: OutsideWorld) -> None:
+    await agent.send(an_order(), asked(test=True), decided(test=True))
+    await agent.settle()
+    await agent.send(scanned("accepted"), received(), inspected())
+    published = await agent.published()
+    assert len(published) >= 5
+    assert all(body.test for body in published)
+    assert all(label["sent"]["test"] for label in world.labels.values())
+
+
+async def test_a_foreign_order_is_quarantined_and_told(agent: Drive) -> None:
+    await agent.send(an_order(), asked(), decided())
+    await agent.send(received(order_id="order-2"))
+    (row,) = await agent.quarantined()
+    assert "order-2" in row["reason"]
+    assert (await names(agent))[-1] == "RecordQuarantined"
+    assert not await agent.published(ReturnReceived)
+
+
+async def test_the_database_refuses_what_must_never_be(agent: Drive) -> None:
+    await agent.send(an_order(), asked(), decided(), received(), asked(B), decided(B, 1))
+    for broken in (
+        "UPDATE units SET state = 'received'",
+        "UPDATE units SET ordinal = 2",
+        "UPDATE units SET state = 'inspected', grade = NULL",
+        "UPDATE units SET state = 'eaten'",
+    ):
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await agent.pool.execute(broken)
+
+
+async def test_a_redelivered_batch_changes_nothing(agent: Drive) -> None:
+    batch = [
+        record(message, id_=f"e{number}", offset=number)
+        for number, message in enumerate(
+            (an_order(2), asked(quantity=2), decided(A, 1, 2), received(2), inspected(2))
+        )
+    ]
+    for _ in range(3):
+        await agent.pipeline.process(batch)
+        await agent.settle()
+    assert (await names(agent)).count("ReturnReceived") == 1
+    assert (await names(agent)).count("ReturnLabelIssued") <= 1
+
+
+@pytest.mark.parametrize("size", [1, 10, 100])
+async def test_the_number_of_statements_does_not_depend_on_the_batch(
+    agent: Drive, size: int
+) -> None:
+    orders = [an_order(order_id=f"o{n}") for n in range(size)]
+    await agent.send(*orders)
+    await agent.send(
+        *(asked(return_id(str(n)), order_id=f"o{n}") for n in range(size)),
+        *(decided(return_id(str(n)), order_id=f"o{n}") for n in range(size)),
+    )
+    await agent.settle()
+    seen: list[str] = []
+
+    def logged(query: Any) -> None:
+        seen.append(query.query)
+
+    async with agent.pool.acquire() as connection:
+        connection.add_query_logger(logged)
+    events = [scanned("accepted", id_=return_id(str(n))) for n in range(size)]
+    await agent.send(*events, *(received(id_=return_id(str(n)), event=f"r{n}") for n in range(size)))
+    assert len(await agent.published(ReturnReceived)) == size
+    assert len([q for q in seen if "RESET" not in q and "pg_advisory_unlock" not in q]) <= 14
