@@ -35,6 +35,7 @@ from services.fulfillment.model import (
     ORDER_WAIT_HOURS_MAX,
     PARCEL_WAIT_HOURS_MAX,
     Goods,
+    ReturnGoods,
     order_facts,
 )
 from services.fulfillment.sites import Sites
@@ -57,15 +58,23 @@ def on_order_snapshot(work: FulfillmentWork, message: OrderSnapshot) -> None:
 
 def on_quarantined(work: FulfillmentWork, message: RecordQuarantined) -> None:
     """Commerce moves the return that the record names to a person."""
-    key = message.order_id or message.return_id or message.topic
-    work.publish(message, key=key)
+    known = work.returns.get(message.return_id)
+    order_id = known.order_id if known is not None else message.order_id
+    work.publish(message, key=order_id or message.return_id or message.topic)
 
 
 def _decided(work: FulfillmentWork, order_id: str, decide: Callable[[Goods], Any]) -> None:
+    _insist(work.returns.get(getattr(work.message.body, "return_id", None)), order_id)
     goods = work.goods(order_id)
     decision = decide(goods)
     work.put_goods(goods, decision.state)
     work.record(decision, key=order_id)
+
+
+def _insist(known: ReturnGoods | None, order_id: str | None) -> None:
+    """A return belongs to one order for ever: whoever names another one is mistaken."""
+    if known is not None and order_id not in (None, known.order_id):
+        raise Poison(f"return {known.return_id} is of order {known.order_id}, not {order_id}")
 
 
 def _plain(decide: Decide) -> Handler:
@@ -144,11 +153,7 @@ def _seen(decide: SeenBy) -> Handler:
         if found is None:
             _unknown(work, message)
             return
-        if message.order_id is not None and message.order_id != found.order_id:
-            raise Poison(
-                f"names order {message.order_id}, but return {found.return_id}"
-                f" is of order {found.order_id}"
-            )
+        _insist(found, message.order_id)
         _decided(
             work,
             found.order_id,

@@ -16,7 +16,6 @@ from contracts.base import Message
 from contracts.warehouse import WarehouseEvent
 from services.chassis.errors import Conflict
 from services.chassis.work import AnyConnection, IdentityMap, Received, UnitOfWork
-from services.fulfillment.messages import LabelBought, ReplacementDispatched
 from services.fulfillment.model import Goods, OrderFacts, ReturnGoods, Unit
 
 # Read before the lock is held, so only a hint: `load` checks it under the lock.
@@ -120,17 +119,14 @@ class FulfillmentWork(UnitOfWork):
     async def keys(
         self, connection: AnyConnection, messages: Sequence[Received]
     ) -> list[tuple[str, ...]]:
-        events = [m.body for m in messages if isinstance(m.body, WarehouseEvent)]
+        bodies = [message.body for message in messages]
+        named = _values(bodies, "return_id")
+        numbers = _values(bodies, "tracking_number")
         found: dict[str, set[str]] = {}
-        if events:
-            rows = await connection.fetch(
-                FIND_ORDERS,
-                [event.return_id for event in events if event.return_id],
-                [event.tracking_number for event in events if event.tracking_number],
-            )
-            for row in rows:
+        if named or numbers:
+            for row in await connection.fetch(FIND_ORDERS, named, numbers):
                 found.setdefault(row["known"], set()).add(row["order_id"])
-        return [_keys(message.body, found) for message in messages]
+        return [_keys(body, found) for body in bodies]
 
     async def load(
         self, connection: AnyConnection, keys: Sequence[str], messages: Sequence[Received]
@@ -188,17 +184,15 @@ def _tracking_numbers(goods: ReturnGoods) -> list[str]:
     return sorted({number for number in numbers if number is not None})
 
 
+def _values(bodies: Sequence[Message], name: str) -> list[str]:
+    return sorted({value for body in bodies if (value := getattr(body, name, None)) is not None})
+
+
 def _keys(body: Message, found: dict[str, set[str]]) -> tuple[str, ...]:
-    keys: set[str] = set()
-    for name in ("order_id", "return_id"):
-        value = getattr(body, name, None)
-        if value is not None:
-            keys |= {value, *found.get(value, ())}
-    if isinstance(body, WarehouseEvent | LabelBought | ReplacementDispatched):
-        number = body.tracking_number
-        if number is not None:
-            keys |= {number, *found.get(number, ())}
-    return tuple(sorted(keys))
+    """What the message names, and the orders that these names are known to belong to."""
+    names = {getattr(body, name, None) for name in ("order_id", "return_id", "tracking_number")}
+    keys = {name for name in names if name is not None}
+    return tuple(sorted(keys.union(*(found.get(name, set()) for name in keys))))
 
 
 def _unit_columns(units: Sequence[tuple[ReturnGoods, Unit]]) -> tuple[list[Any], ...]:
