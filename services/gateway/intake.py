@@ -49,9 +49,13 @@ def invalid(errors: list[tuple[str, str]]) -> Problem:
 
 
 def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    for each in error.errors(include_url=False, include_context=False, include_input=False):
-        message = each["msg"].removeprefix(VALUE_ERROR)
-        field = ".".join(str(step) for step in each["loc"])
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    inner = {fault["loc"][:depth] for fault in faults for depth in range(len(fault["loc"]))}
+    for fault in faults:
+        if fault["type"] == "too_short" and fault["loc"] in inner:
+            continue  # the list is only short of the items that are wrong
+        message = fault["msg"].removeprefix(VALUE_ERROR)
+        field = ".".join(str(step) for step in fault["loc"])
         yield field or _named_in(message, model), message
 
 

@@ -19,6 +19,7 @@ from services.gateway.model import View
 ACQUIRE_SECONDS_MAX = 5
 KEYS_KEPT = timedelta(days=30)
 
+# The batch holds these returns' locks, so what is read here is what is written over.
 LOAD_VIEWS = "SELECT document FROM returns WHERE return_id = ANY($1::text[])"
 
 # Under the return's lock, or right after its POST created the row: nobody else changes it.
@@ -77,15 +78,19 @@ WITH claimed AS (
 SELECT EXISTS (SELECT FROM claimed) AS claimed, EXISTS (SELECT FROM created) AS created
 """
 
+# Asked in the transaction that claimed nothing or created nothing: the other one has committed.
 KNOWN_RETURN = """
 SELECT k.body_sha256, k.return_id, r.content_sha256
 FROM idempotency_keys k LEFT JOIN returns r USING (return_id) WHERE k.caller = $1 AND k.key = $2
 """
 
+# One row, as the last batch left it.
 VIEW = "SELECT document FROM returns WHERE return_id = $1"
 
+# Where the view lags, the return's id is the key: fulfillment finds the return all the same.
 ORDER_OF_RETURN = "SELECT order_id FROM returns WHERE return_id = $1"
 
+# `changed` only grows, so a stream that asks again misses nothing.
 CHANGED_SINCE = """
 SELECT r.return_id FROM returns r
 JOIN unnest($1::text[], $2::integer[]) AS seen(return_id, changed) USING (return_id)
@@ -109,6 +114,7 @@ CONDITIONS = {
     AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = r.order_id))""",
 }
 
+# Keys this old are not repeated any more; the return itself still knows its content.
 DROP_OLD_KEYS = "DELETE FROM idempotency_keys WHERE created_at < $1"
 
 

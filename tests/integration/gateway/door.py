@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import socket
 import uuid
@@ -19,16 +20,15 @@ from fastapi import FastAPI
 
 from contracts import decisions, lifecycle
 from contracts.base import Message
-from contracts.envelope import Envelope, to_record
 from contracts.lifecycle import Party, ReturnStatusChanged, Status
 from services.chassis import database, http
 from services.chassis.clock import WallClock
 from services.chassis.pipeline import Pipeline
-from services.chassis.records import Record
 from services.chassis.runtime import Runtime
 from services.chassis.settings import Settings
 from services.gateway import app as gateway_app
 from services.gateway.api import examples
+from tests.driving import record
 
 Json = dict[str, Any]
 NOW = datetime(2026, 3, 14, 10, 0, tzinfo=UTC)
@@ -52,20 +52,9 @@ class Door:
         """Hand messages to the gateway as one batch of one topic."""
         batch = []
         for index, message in enumerate(messages):
-            id_ = ids[index] if ids else new_id()
-            envelope = Envelope(id=id_, source="/services/elsewhere", time=NOW)
-            headers, value = to_record(message, envelope)
             self.offset += 1
-            batch.append(
-                Record(
-                    topic=topic,
-                    partition=0,
-                    offset=self.offset,
-                    key=b"order-1001",
-                    headers=tuple((name, text.encode()) for name, text in headers.items()),
-                    value=value,
-                )
-            )
+            id_ = ids[index] if ids else None
+            batch.append(record(message, topic=topic, id_=id_, offset=self.offset))
         await self.pipeline.process(batch)
 
     async def changed(self, return_id: str, *statuses: Status, start: int = 1) -> None:
@@ -98,11 +87,11 @@ class Door:
 
 
 def a_request(**changes: Any) -> Json:
-    return examples.REQUEST | {"return_id": new_id()} | changes
+    return copy.deepcopy(examples.REQUEST) | {"return_id": new_id()} | changes
 
 
 def an_order(**changes: Any) -> Json:
-    return examples.ORDER | changes
+    return copy.deepcopy(examples.ORDER) | changes
 
 
 def change(return_id: str, number: int, status: Status, **more: Any) -> ReturnStatusChanged:
