@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contracts.decisions import EscalationReason, Finding, ReturnDecisionMade
 from contracts.requests import Method
 from contracts.reviews import ReviewDecided
+from services.commerce.judgement import deciding
 from services.commerce.judgement.case import (
     Case,
     History,
@@ -44,7 +45,9 @@ def judge(case: Case, *, counterfactual: bool = True) -> ReturnDecisionMade:
     With `case.inspection` it is the decision after inspection. `counterfactual=False` leaves out
     the smallest change that would have led to another outcome (slower: it decides many times).
     """
-    raise NotImplementedError
+    if case.order is None:
+        return deciding.unknown_order(case)
+    return deciding.decide(case, deciding.steps(case, case.order))
 
 
 def release(

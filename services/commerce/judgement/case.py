@@ -13,7 +13,6 @@ from contracts.base import (
     Flag,
     Identifier,
     Instant,
-    MinorUnits,
     Ordinal,
     Part,
     SignedMinorUnits,

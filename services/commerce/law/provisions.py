@@ -38,7 +38,9 @@ def _row(
 PROVISIONS = (
     _row("EU-WD-MULTI", EUROPE, "several parcels: from the last good", f"{CRD} art. 9(2)(b)(i)", M),
     _row("EU-WD-LOTS", EUROPE, "several lots: from the last lot", f"{CRD} art. 9(2)(b)(ii)", M),
-    _row("EU-WD-RECUR", EUROPE, "a subscription: from the first good", f"{CRD} art. 9(2)(b)(iii)", M),
+    _row(
+        "EU-WD-RECUR", EUROPE, "a subscription: from the first good", f"{CRD} art. 9(2)(b)(iii)", M
+    ),
     _row(
         "EU-WD-SERVICE",
         EUROPE,
@@ -154,7 +156,9 @@ PROVISIONS = (
         "15 USC 1666e; 12 CFR 1026.12(e)",
         H,
     ),
-    _row("US-CA", AMERICA, "30 days if no policy is posted", "Cal. Civ. Code 1723", M, regions="CA"),
+    _row(
+        "US-CA", AMERICA, "30 days if no policy is posted", "Cal. Civ. Code 1723", M, regions="CA"
+    ),
     _row(
         "US-CA-FEE-TAX",
         AMERICA,
@@ -164,7 +168,9 @@ PROVISIONS = (
         regions="CA",
     ),
     _row("US-NY", AMERICA, "30 days if no policy is posted", "GBL 218-a", H, regions="NY"),
-    _row("US-FL", AMERICA, "7 days if no sign says otherwise", "Fla. Stat. 501.142", H, regions="FL"),
+    _row(
+        "US-FL", AMERICA, "7 days if no sign says otherwise", "Fla. Stat. 501.142", H, regions="FL"
+    ),
     _row("US-NJ", AMERICA, "20 days if not posted", "N.J.S.A. 56:8-2.14 to 2.19", H, regions="NJ"),
     _row(
         "US-OTHER",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -143,6 +145,11 @@ class Match(Strict):
     buyer_type: tuple[KnownBuyer, ...] | None = None
     channel: tuple[KnownChannel, ...] | None = None
 
+    @cached_property
+    def given(self) -> tuple[str, ...]:
+        """The keys that the file names."""
+        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
+
 
 class SetSettings(Settings):
     """The settings that a rule sets: those named in the file, and no others."""
@@ -224,6 +231,11 @@ class Policy(Strict):
             if place != "default":
                 _country(place)
         return self
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of everything the policy says."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def in_force_at(self, instant: datetime) -> bool:
         return self.effective_from is None or self.effective_from <= instant

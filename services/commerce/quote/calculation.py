@@ -1,4 +1,4 @@
-"""The amount of a return: lines, shipping, fees, points. The same code quotes, decides, releases."""
+"""The amount of a return: lines, shipping, fees, points. One code quotes, decides and releases."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from services.commerce.policy.model import LoyaltyMode, OutboundShipping
 from services.commerce.quote import loyalty, shipping, units
 
 BPS = 10_000
+NO_SHIPPING = shipping.Part(0, 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +53,7 @@ class Earlier:
     """The same, without those that were replaced: their price stays with the merchant."""
     net: int = 0
     """items - restocking fee."""
-    shipping: shipping.Part = shipping.Part(0, 0)
+    shipping: shipping.Part = NO_SHIPPING
     allocated: Mapping[str, int] = field(default_factory=dict)
     """payment_id -> minor units."""
 
@@ -158,7 +159,12 @@ def _counts(asked: Iterable[Asked]) -> dict[str, int]:
 
 
 def _points(
-    order: OrderSnapshot, terms: Terms, items: int, net: int, share: shipping.Share, earlier: Earlier
+    order: OrderSnapshot,
+    terms: Terms,
+    items: int,
+    net: int,
+    share: shipping.Share,
+    earlier: Earlier,
 ) -> DecidedLoyalty:
     if order.loyalty is None or terms.loyalty is LoyaltyMode.NONE:
         return loyalty.NO_POINTS

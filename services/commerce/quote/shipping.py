@@ -93,7 +93,9 @@ def _by_mode(shipping: Shipping, mode: OutboundShipping, share: Share) -> Part |
         return None
     if share.everything:
         return Part(shipping.paid, shipping.tax_total)
-    return _prorated(shipping, share, share.after) if mode is OutboundShipping.PRORATA_VALUE else None
+    if mode is OutboundShipping.PRORATA_VALUE:
+        return _prorated(shipping, share, share.after)
+    return None
 
 
 def _up_to(shipping: Shipping, amount: int) -> Part:

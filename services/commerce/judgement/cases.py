@@ -1,0 +1,375 @@
+"""What a person is shown of an escalated return, and the hash that binds a review to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from contracts.base import Part
+from contracts.decisions import (
+    CaseFact,
+    Escalation,
+    EscalationReason,
+    LegalBasis,
+    Recommendation,
+    ReturnDecisionMade,
+    ReviewCase,
+    ReviewChoice,
+)
+from contracts.fulfillment import ReturnInspected
+from contracts.money import Money
+from contracts.orders import OrderSnapshot
+from services.commerce.judgement import money
+from services.commerce.judgement.case import Case
+from services.commerce.judgement.judged import Judged
+from services.commerce.policy import weights
+
+Reason = EscalationReason
+SIGNALS_SHOWN_MAX = 5
+FIRST_APPROVAL = "first_approval"
+PASSING = frozenset({"stale_review", "not_allowed", "second_reviewer_needed"})
+"""Findings about the reviewing itself: they change nothing of what is judged."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Basis:
+    """What a recommendation rests on, beside the decision itself."""
+
+    days_late: int = 0
+    fault_may_be_owed: bool = False
+    """A late claim of a fault that the law may still give."""
+    refundable: int | None = None
+    """What the payments can give back together, in minor units; None: not looked at."""
+    value_may_be_deducted: bool = False
+    """The worse condition may lower the amount: told of the right, no fault of the merchant."""
+    facts: tuple[CaseFact, ...] = ()
+    pattern: tuple[str, ...] = field(default=())
+
+
+NOTHING_KNOWN = Basis()
+
+
+def basis_of(case: Case, judged: Judged) -> Basis:
+    standing = judged.standing
+    return Basis(
+        days_late=max((entry.days_late for entry in standing), default=0),
+        fault_may_be_owed=any(
+            entry.days_late and entry.fault and judged.law.conformity is not None
+            for entry in standing
+        ),
+        refundable=judged.refundable,
+        value_may_be_deducted=judged.law.informed and any(not entry.fault for entry in standing),
+        facts=tuple(_facts(case, judged)),
+        pattern=tuple(each.explanation for each in judged.score.contributions if each.log_odds > 0)[
+            :SIGNALS_SHOWN_MAX
+        ],
+    )
+
+
+def _facts(case: Case, judged: Judged) -> Iterable[CaseFact]:
+    order, law = judged.order, judged.law
+    fulfilled = case.returnability.as_of if case.returnability is not None else None
+    paid = case.refundability.as_of if case.refundability is not None else None
+    yield CaseFact(name="order", value=order.order_number)
+    yield CaseFact(name="order_version", value=order.version)
+    yield CaseFact(name="placed_at", value=_text(order.placed_at))
+    yield CaseFact(name="requested_at", value=_text(case.request.requested_at))
+    yield CaseFact(name="buyer_country", value=order.buyer.country)
+    yield CaseFact(name="protected_in", value=law.place.country)
+    if order.buyer.customer_since is not None:
+        yield CaseFact(name="customer_since", value=_text(order.buyer.customer_since))
+    yield CaseFact(name="lifetime_value", value=order.buyer.lifetime_value)
+    yield CaseFact(name="fraud_probability", value=judged.score.probability)
+    if law.right is not None:
+        until = law.goods_until
+        yield CaseFact(name="withdrawal_period_ends", value=until.isoformat() if until else "open")
+        yield CaseFact(name="informed_of_withdrawal", value=law.informed)
+    for delivery in order.deliveries:
+        at = delivery.delivered_at
+        yield CaseFact(name=f"delivered:{delivery.delivery_id}", value=_text(at) if at else None)
+    if case.returnability is not None:
+        for line in case.returnability.lines:
+            yield CaseFact(
+                name=f"returnable:{line.line_id}", value=line.returnable, as_of=fulfilled
+            )
+            yield CaseFact(
+                name=f"received:{line.line_id}", value=line.received_quantity, as_of=fulfilled
+            )
+    if case.refundability is not None:
+        for payment in case.refundability.payments:
+            yield CaseFact(
+                name=f"refundable:{payment.payment_id}", value=payment.refundable, as_of=paid
+            )
+            yield CaseFact(
+                name=f"dispute:{payment.payment_id}", value=str(payment.dispute), as_of=paid
+            )
+
+
+def _text(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def escalated(
+    case: Case,
+    order: OrderSnapshot | None,
+    decision: ReturnDecisionMade,
+    reason: EscalationReason,
+    basis: Basis,
+    *,
+    context: Mapping[str, object] | None = None,
+) -> ReturnDecisionMade:
+    """The decision with its case: recommendation, context, choices and the hash over them."""
+    recommendation = _recommendation(case, order, reason, basis)
+    total = decision.refund.total if decision.refund is not None else 0
+    recommended = 0 if recommendation is Recommendation.REJECT else total
+    if basis.refundable is not None:
+        recommended = min(recommended, basis.refundable)
+    reasons = _reasons(decision, reason)
+    gathered = _context(case, order, reasons, basis) | dict(context or {})
+    choices = _choices(case, decision, reason, basis)
+    history = tuple(
+        each.model_dump(mode="json", exclude_none=True)
+        for each in (case.history.returns if case.history is not None else ())
+    )
+    facts = (*basis.facts, CaseFact(name="refund_total", value=total))
+    shown = ReviewCase(
+        case_sha256="0" * 64,
+        choices=choices,
+        facts=facts,
+        history=history,
+        evidence=case.request.evidence,
+    )
+    escalation = Escalation(
+        reason=reason,
+        recommendation=recommendation,
+        recommended_amount=recommended,
+        context=gathered,
+        case=shown,
+    )
+    return sealed(decision.model_copy(update={"escalation": escalation}))
+
+
+def sealed(decision: ReturnDecisionMade) -> ReturnDecisionMade:
+    """The decision with the hash over what is shown: the values, not when they were known."""
+    escalation = decision.escalation
+    assert escalation is not None
+    case = escalation.case
+    context = {key: value for key, value in escalation.context.items() if key != FIRST_APPROVAL}
+    shown = {
+        "reason": escalation.reason,
+        "recommendation": escalation.recommendation,
+        "recommended_amount": escalation.recommended_amount,
+        "context": context,
+        "choices": [_plain(choice) for choice in case.choices],
+        "facts": [[fact.name, fact.value] for fact in case.facts],
+        "history": case.history,
+        "evidence": [_plain(each) for each in case.evidence],
+        "lines": [_plain(line) for line in decision.lines],
+        "refund": None if decision.refund is None else _plain(decision.refund),
+        "currency": decision.currency,
+        "settlement": _plain(decision.settlement),
+        "resolution": decision.resolution,
+        "findings": [
+            [each.code, each.effect, each.weight, each.explanation, each.rule_id]
+            for each in decision.findings
+            if each.code not in PASSING
+        ],
+        "confidence": decision.confidence,
+        "fraud_probability": decision.fraud_probability,
+        "legal_basis": decision.legal_basis,
+        "refund_due": None if decision.refund_due is None else _text(decision.refund_due),
+    }
+    text = json.dumps(shown, sort_keys=True, separators=(",", ":"), default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    case = case.model_copy(update={"case_sha256": digest})
+    return decision.model_copy(update={"escalation": escalation.model_copy(update={"case": case})})
+
+
+def _plain(part: Part) -> dict[str, object]:
+    return part.model_dump(mode="json", exclude_none=True)
+
+
+def _reasons(decision: ReturnDecisionMade, first: EscalationReason) -> set[EscalationReason]:
+    """Every reason that was found: the reviewer gets the context of all of them."""
+    found = {
+        weights.KINDS[each.code].reason for each in decision.findings if each.code in weights.KINDS
+    }
+    return {first, *(reason for reason in found if reason is not None)}
+
+
+_FIXED = {
+    Reason.AMOUNT_OVER_LIMIT: Recommendation.APPROVE,
+    Reason.SETTLEMENT_FAILED: Recommendation.APPROVE,
+}
+
+
+def _recommendation(
+    case: Case, order: OrderSnapshot | None, reason: EscalationReason, basis: Basis
+) -> Recommendation:
+    if reason is Reason.OUTSIDE_WINDOW and order is not None:
+        if _goodwill(case, order, basis.days_late):
+            return Recommendation.APPROVE
+        return Recommendation.VERIFY if basis.fault_may_be_owed else Recommendation.REJECT
+    if reason is Reason.PAYMENT_NOT_REFUNDABLE:
+        return Recommendation.APPROVE if basis.refundable else Recommendation.VERIFY
+    return _FIXED.get(reason, Recommendation.VERIFY)
+
+
+def _goodwill(case: Case, order: OrderSnapshot, days_late: int) -> bool:
+    goodwill = case.policy.limits.goodwill
+    worth = order.buyer.lifetime_value
+    least = goodwill.lifetime_value_from.get(order.currency)
+    if worth is None or least is None:
+        return False
+    return days_late <= goodwill.days_after_window and worth >= least
+
+
+def customer_words(case: Case) -> str:
+    """Everything the customer said: notes and evidence texts, joined by newlines."""
+    notes = [line.note for line in case.request.lines]
+    texts = [each.text for each in case.request.evidence]
+    return "\n".join(text for text in (*notes, *texts) if text)
+
+
+def _context(
+    case: Case,
+    order: OrderSnapshot | None,
+    reasons: set[EscalationReason],
+    basis: Basis,
+) -> dict[str, object]:
+    context: dict[str, object] = {"customer_words": customer_words(case)}
+    if Reason.OUTSIDE_WINDOW in reasons:
+        context["lifetime_value"] = order.buyer.lifetime_value if order is not None else None
+        context["days_late"] = basis.days_late
+    if Reason.FRAUD_SUSPECTED in reasons:
+        context["pattern"] = list(basis.pattern) or ["no single signal stands out"]
+        context["prior_returns"] = [
+            each.model_dump(mode="json", exclude_none=True)
+            for each in (case.history.returns if case.history is not None else ())
+        ]
+    if reasons & {Reason.PAYMENT_NOT_REFUNDABLE, Reason.SETTLEMENT_FAILED}:
+        context["alternatives"] = [str(method) for method in money.alternatives(case)]
+    if Reason.ORDER_NOT_FOUND in reasons:
+        context["requested_at"] = _text(case.request.requested_at)
+        claim = case.request.claim
+        if claim is not None:
+            context["claim"] = claim.model_dump(mode="json", exclude_none=True)
+        else:
+            context["claim"] = {"order_id": case.request.order_id}
+        if case.request.order_id is not None:
+            context["order_id"] = case.request.order_id
+    if Reason.INVENTORY_CONTRADICTION in reasons:
+        facts = case.returnability
+        context["contradictions"] = [
+            _plain(each) for each in (facts.contradictions if facts is not None else ())
+        ]
+    if Reason.CONFLICTING_EVIDENCE in reasons:
+        context["claimed"] = claimed(case)
+        context["inspected"] = inspected(case.inspection)
+    return context
+
+
+def claimed(case: Case) -> list[dict[str, object]]:
+    return [
+        {
+            "line_id": line.line_id,
+            "sku": line.sku,
+            "quantity": line.quantity,
+            "reason": str(line.reason),
+            "condition": str(line.condition) if line.condition is not None else "opened",
+        }
+        for line in case.request.lines
+    ]
+
+
+def inspected(inspection: ReturnInspected | None) -> list[dict[str, object]]:
+    if inspection is None:
+        return []
+    return [
+        {
+            "line_id": line.line_id,
+            "sku": line.sku,
+            "quantity": line.quantity,
+            "grade": str(line.grade),
+        }
+        | ({} if line.defect_confirmed is None else {"defect_confirmed": line.defect_confirmed})
+        | ({} if line.note is None else {"note": line.note})
+        for line in inspection.lines
+    ]
+
+
+def _choices(
+    case: Case, decision: ReturnDecisionMade, reason: EscalationReason, basis: Basis
+) -> tuple[ReviewChoice, ...]:
+    """What each choice would cause: amount, deadline, law."""
+    if reason is Reason.ORDER_NOT_FOUND and case.order is None:
+        return (
+            ReviewChoice(
+                decision="link_order",
+                effect="the return is judged anew against the order that is linked",
+            ),
+            ReviewChoice(
+                decision="request_evidence", effect="the customer is asked and has 7 days"
+            ),
+            ReviewChoice(decision="reject", effect="nothing is refunded, the return ends"),
+        )
+    refund = decision.refund
+    total = refund.total if refund is not None else 0
+    currency = decision.currency or ""
+    due = ""
+    if decision.refund_due is not None:
+        due = f", by law due by {_text(decision.refund_due)}"
+    approve = f"{Money(total, currency)} are refunded{due}"
+    if decision.replacement is not None:
+        approve = f"{decision.replacement.quantity} of {decision.replacement.sku} are sent"
+    choices = [ReviewChoice(decision="approve", effect=approve)]
+    withdrawn = decision.legal_basis is LegalBasis.STATUTORY_WITHDRAWAL
+    if withdrawn:
+        choices.append(
+            ReviewChoice(
+                decision="reject",
+                effect="not allowed: a withdrawal in its period can only be confirmed",
+            )
+        )
+    else:
+        choices.append(
+            ReviewChoice(decision="reject", effect="nothing is refunded, the return ends")
+        )
+    if refund is not None and decision.replacement is None:
+        choices.append(ReviewChoice(decision="adjust", effect=_adjusting(decision, basis)))
+    choices.append(
+        ReviewChoice(decision="request_evidence", effect="the customer is asked and has 7 days")
+    )
+    return tuple(choices)
+
+
+def _adjusting(decision: ReturnDecisionMade, basis: Basis) -> str:
+    refund = decision.refund
+    assert refund is not None
+    currency = decision.currency or ""
+    most = total_before_deductions(decision)
+    if decision.legal_basis is LegalBasis.STATUTORY_WITHDRAWAL and not basis.value_may_be_deducted:
+        least = refund.total
+        why = (
+            "; less is not allowed: the consumer was not told of the withdrawal, or is not at fault"
+        )
+    else:
+        least, why = 0, "; what is below the calculation is booked as diminished value, tax stays"
+    return f"between {Money(least, currency)} and {Money(most, currency)}{why}"
+
+
+def total_before_deductions(decision: ReturnDecisionMade) -> int:
+    """The most that an adjustment may pay, in minor units."""
+    refund = decision.refund
+    if refund is None:
+        return 0
+    return (
+        refund.total
+        + refund.restocking_fee
+        + refund.return_shipping_fee
+        + refund.diminished_value
+        + refund.loyalty_deduction
+    )

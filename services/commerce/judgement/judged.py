@@ -1,0 +1,34 @@
+"""A case after all steps of judgement, before the decision is assembled from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.decisions import Allocation
+from contracts.orders import OrderSnapshot
+from services.commerce.judgement.amount import Amount
+from services.commerce.judgement.entries import Entry
+from services.commerce.judgement.notes import Note
+from services.commerce.law.protection import Protection
+from services.commerce.quote.calculation import Earlier
+from services.commerce.risk.scorecard import Score
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """A case after all steps: what the decision is assembled from."""
+
+    order: OrderSnapshot
+    entries: tuple[Entry, ...]
+    law: Protection
+    earlier: Earlier
+    score: Score
+    amount: Amount | None
+    """None: no line stands."""
+    allocations: tuple[Allocation, ...]
+    refundable: int
+    notes: tuple[Note, ...]
+
+    @property
+    def standing(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.stands]

@@ -1,0 +1,85 @@
+"""Findings while they are gathered: each knows which line it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from contracts.decisions import Effect, EscalationReason, Finding
+from services.commerce.policy import weights
+
+EXPLANATION_LENGTH_MAX = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A finding; `line` is the position of the line it is about, None the whole return."""
+
+    finding: Finding
+    line: int | None = None
+
+    @property
+    def asks_a_person(self) -> bool:
+        return self.finding.effect is Effect.REQUIRES_REVIEW
+
+    @property
+    def reason(self) -> EscalationReason | None:
+        return weights.KINDS[self.finding.code].reason
+
+
+def finding(
+    code: str,
+    explanation: str,
+    rule_id: str,
+    source: str | None = None,
+    *,
+    effect: Effect | None = None,
+) -> Finding:
+    """A finding whose effect and weight are those of the table (`policy/weights`).
+
+    `effect` replaces the table's only among findings without weight.
+    """
+    kind = weights.KINDS[code]
+    return Finding(
+        code=code,
+        effect=kind.effect if effect is None else effect,
+        weight=kind.weight,
+        explanation=explanation[:EXPLANATION_LENGTH_MAX],
+        rule_id=rule_id,
+        source=source,
+    )
+
+
+def note(
+    code: str,
+    explanation: str,
+    rule_id: str,
+    source: str | None = None,
+    *,
+    line: int | None = None,
+    effect: Effect | None = None,
+) -> Note:
+    return Note(finding(code, explanation, rule_id, source, effect=effect), line)
+
+
+def confidence(findings: Iterable[Finding]) -> float:
+    """1 - the weights of what opposes or requires review: 0..1, four decimals."""
+    return weights.confidence(
+        [
+            each.weight
+            for each in findings
+            if each.effect in (Effect.OPPOSES, Effect.REQUIRES_REVIEW)
+        ]
+    )
+
+
+def first_reason(findings: Iterable[Finding]) -> EscalationReason | None:
+    """The reason that comes first in the order of judgement; None: nobody has to be asked."""
+    asking = [
+        each
+        for each in findings
+        if each.effect is Effect.REQUIRES_REVIEW and each.code in weights.KINDS
+    ]
+    if not asking:
+        return None
+    return weights.KINDS[min((each.code for each in asking), key=weights.rank)].reason

@@ -1,0 +1,106 @@
+"""Step 6: risk. Above the threshold a return is frozen for a person; a withdrawal never is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from contracts.decisions import Effect
+from contracts.orders import OrderSnapshot
+from services.commerce.judgement.case import Case, History
+from services.commerce.judgement.entries import Entry
+from services.commerce.judgement.floor import judged_at
+from services.commerce.judgement.notes import Note, note
+from services.commerce.quote import units
+from services.commerce.risk import scorecard, signals
+
+ELEVATED_FROM = 0.4
+NOBODY = History()
+
+
+def score(case: Case, order: OrderSnapshot | None, found: list[Entry]) -> scorecard.Score:
+    """The probability of abuse from the customer's history and this return; tests count nowhere."""
+    history = case.history or NOBODY
+    past = [
+        signals.Past(
+            at=each.requested_at,
+            order_id=each.order_id,
+            skus=each.skus,
+            value=each.value,
+            reason=each.reason,
+        )
+        for each in history.returns
+        if not each.test and each.status not in signals.NOT_RETURNED
+    ]
+    this = signals.Past(
+        at=judged_at(case),
+        order_id=case.request.order_id,
+        skus=tuple(line.sku for line in case.request.lines),
+        value=_value(order, found),
+        reason=case.request.lines[0].reason,
+    )
+    return scorecard.score(signals.behaviour(past, this, _known(case, order, history)))
+
+
+def _value(order: OrderSnapshot | None, found: list[Entry]) -> int:
+    if order is None:
+        return 0
+    return sum(
+        units.worth(entry.bought, entry.units, includes_tax=order.prices_include_tax).gross
+        for entry in found
+        if entry.bought is not None and entry.units
+    )
+
+
+def _known(case: Case, order: OrderSnapshot | None, history: History) -> signals.Known:
+    orders, bought = history.orders.count, history.orders.value
+    if case.history is None and order is not None:
+        orders, bought = 1, units.order_value(order)
+    return signals.Known(
+        orders=orders,
+        orders_value=bought,
+        customer_since=order.buyer.customer_since if order is not None else None,
+        lifetime_value=order.buyer.lifetime_value if order is not None else None,
+        confirmed_abuse=history.confirmed_abuse,
+        disputes=history.disputes,
+        linked_accounts=history.linked_accounts,
+        not_received_claims=history.not_received_claims,
+        weight_deviation_bps=history.weight_deviation_bps,
+        serial_mismatch=history.serial_mismatch,
+    )
+
+
+def is_frozen_at(case: Case, probability: float) -> bool:
+    return probability >= case.policy.limits.risk_freeze_at
+
+
+def notes(
+    case: Case, order: OrderSnapshot, found: list[Entry], score: scorecard.Score
+) -> Iterator[Note]:
+    for part in score.contributions:
+        yield note(
+            "risk_signal",
+            f"{part.explanation} ({part.log_odds:+.2f} log odds)",
+            f"risk.{part.signal}",
+            f"scorecard {scorecard.SCORECARD_VERSION}",
+            effect=Effect.OPPOSES if part.log_odds > 0 else Effect.SUPPORTS,
+        )
+    standing = [entry for entry in found if entry.stands]
+    shown = f"probability of abuse {score.probability:.2f}"
+    if is_frozen_at(case, score.probability):
+        if standing and all(entry.withdrawal is not None for entry in standing):
+            yield note(
+                "risk_flagged",
+                f"{shown}: a withdrawal is not refused or frozen for it, its refund waits for the"
+                " proof of sending",
+                "limits.risk_freeze_at",
+            )
+        else:
+            yield note("risk_frozen", f"{shown}: a person looks", "limits.risk_freeze_at")
+    elif score.probability >= ELEVATED_FROM:
+        yield note("risk_elevated", shown, "risk.elevated")
+    if order.buyer.country in case.policy.limits.high_risk_countries:
+        yield note(
+            "high_risk_country",
+            f"buyers in {order.buyer.country} are looked at by a person",
+            "limits.high_risk_countries",
+        )

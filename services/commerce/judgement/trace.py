@@ -1,0 +1,208 @@
+"""Step 1: the order, its lines, its units, its owner - and whether the facts agree at all."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+
+from contracts.decisions import ReturnDecisionMade, Verdict
+from contracts.money import EXPONENTS
+from contracts.orders import OrderLine, OrderSnapshot
+from contracts.requests import RequestLine, VerifiedBy
+from services.commerce.judgement.case import Case
+from services.commerce.judgement.entries import Entry
+from services.commerce.judgement.notes import Note, note
+from services.commerce.quote.calculation import Earlier
+
+RULE = "trace"
+
+
+def others(case: Case) -> tuple[ReturnDecisionMade, ...]:
+    """The decisions on this order that stand, of other returns: of each the latest sequence."""
+    latest: dict[str, ReturnDecisionMade] = {}
+    order_id = case.order.order_id if case.order is not None else None
+    for decision in case.earlier:
+        if decision.return_id == case.request.return_id or decision.order_id != order_id:
+            continue
+        known = latest.get(decision.return_id)
+        if known is None or decision.sequence > known.sequence:
+            latest[decision.return_id] = decision
+    return tuple(latest.values())
+
+
+def own(case: Case) -> ReturnDecisionMade | None:
+    """This return's own decision that stands."""
+    mine = [each for each in case.earlier if each.return_id == case.request.return_id]
+    return max(mine, key=lambda each: each.sequence, default=None)
+
+
+def entries(order: OrderSnapshot, asked: tuple[RequestLine, ...], earlier: Earlier) -> list[Entry]:
+    """The asked lines with the lowest free units of the order's; what is not free is rejected."""
+    taken = {line_id: set(units) for line_id, units in earlier.taken.items()}
+    found: list[Entry] = []
+    for line in asked:
+        candidates = _candidates(order, line)
+        rest = line.quantity
+        for bought in candidates:
+            gone = taken.setdefault(bought.line_id, set())
+            units = tuple(islice(_free(bought, gone), rest))
+            if units:
+                gone.update(units)
+                rest -= len(units)
+                found.append(
+                    Entry(
+                        asked=line,
+                        quantity=len(units),
+                        bought=bought,
+                        units=units,
+                        reason=line.reason,
+                    )
+                )
+        if not candidates:
+            found.append(
+                Entry(asked=line, quantity=rest, verdict=Verdict.REVIEW, reason=line.reason)
+            )
+        elif rest:
+            found.append(
+                Entry(
+                    asked=line,
+                    quantity=rest,
+                    bought=candidates[0],
+                    verdict=Verdict.REJECTED,
+                    reason=line.reason,
+                )
+            )
+    return found
+
+
+def _free(bought: OrderLine, gone: set[int]) -> Iterator[int]:
+    return (unit for unit in range(1, bought.quantity + 1) if unit not in gone)
+
+
+def _candidates(order: OrderSnapshot, line: RequestLine) -> list[OrderLine]:
+    """The order line that is named, or those with the sku, lowest line_id first."""
+    if line.line_id is not None:
+        named = [each for each in order.lines if each.line_id == line.line_id]
+        return [each for each in named[:1] if each.sku == line.sku]
+    same = [each for each in order.lines if each.sku == line.sku]
+    return sorted(same, key=lambda each: _natural(each.line_id))
+
+
+def _natural(line_id: str) -> tuple[tuple[int, int, str], ...]:
+    """2 comes before 10."""
+    return tuple(
+        (0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part)
+        for part in re.split(r"(\d+)", line_id)
+        if part
+    )
+
+
+def line_notes(found: list[Entry]) -> Iterator[Note]:
+    for position, entry in enumerate(found):
+        if entry.bought is None:
+            wanted = entry.asked.line_id or entry.asked.sku
+            yield note(
+                "line_unknown",
+                f"the order has no line {wanted} with the product {entry.asked.sku}",
+                "trace.lines",
+                line=position,
+            )
+        elif entry.verdict is Verdict.REJECTED:
+            yield note(
+                "already_returned",
+                f"{entry.quantity} of {entry.name} are not free: already returned, in return,"
+                f" or never bought (the order has {entry.bought.quantity})",
+                "trace.units",
+                line=position,
+            )
+
+
+def owner_notes(case: Case, order: OrderSnapshot) -> Iterator[Note]:
+    """Whether the one who asks owns the order: the customer's id, or another proof of it."""
+    requester = case.request.requester
+    if requester is None:
+        yield note("requester_verified", "the frontend vouches for the requester", "trace.owner")
+        return
+    if requester.customer_id is not None and requester.customer_id != order.buyer.customer_id:
+        yield note(
+            "requester_is_another",
+            "another customer asks for this order; that is never taken as proof",
+            "trace.owner",
+        )
+    elif requester.customer_id is None and requester.verified_by in (
+        VerifiedBy.NONE,
+        VerifiedBy.UNKNOWN,
+    ):
+        yield note(
+            "requester_unverified", "nothing shows that the requester owns the order", "trace.owner"
+        )
+    else:
+        yield note("requester_verified", "the requester owns the order", "trace.owner")
+
+
+def fact_notes(case: Case, order: OrderSnapshot) -> Iterator[Note]:
+    """Facts that cannot all be true, and currencies that nobody can count in."""
+    if order.currency not in EXPONENTS:
+        yield note(
+            "currency_unknown", f"{order.currency} is no currency of ISO 4217", "trace.currency"
+        )
+    asked = case.request.currency
+    if asked is not None and asked != order.currency:
+        yield note(
+            "currency_differs",
+            f"the request speaks of {asked}, the order was paid in {order.currency}",
+            "trace.currency",
+        )
+    for contradiction in _contradictions(case, order):
+        yield note("order_contradicts_itself", contradiction, "trace.facts")
+
+
+def _contradictions(case: Case, order: OrderSnapshot) -> Iterator[str]:
+    if order.placed_at > case.now:
+        yield "the order was placed in the future"
+    for delivery in order.deliveries:
+        shipped, delivered = delivery.shipped_at, delivery.delivered_at
+        name = f"parcel {delivery.delivery_id}"
+        if delivered is not None and delivered < order.placed_at:
+            yield f"{name} was delivered before the order was placed"
+        if shipped is not None and shipped < order.placed_at:
+            yield f"{name} was shipped before the order was placed"
+        if shipped is not None and delivered is not None and delivered < shipped:
+            yield f"{name} was delivered before it was shipped"
+        if delivered is not None and delivered > case.now:
+            yield f"{name} was delivered in the future"
+    yield from _bad_quantities(order)
+    yield from _bad_amounts(order)
+
+
+def _bad_quantities(order: OrderSnapshot) -> Iterator[str]:
+    bought: Counter[str] = Counter()
+    for line in order.lines:
+        if line.line_id in bought:
+            yield f"two lines of the order are called {line.line_id}"
+        bought[line.line_id] += line.quantity
+    delivered: Counter[str] = Counter()
+    for delivery in order.deliveries:
+        for part in delivery.lines:
+            delivered[part.line_id] += part.quantity
+    for line_id, quantity in delivered.items():
+        if line_id not in bought:
+            yield f"line {line_id} was delivered but not bought"
+        elif quantity > bought[line_id]:
+            yield f"{quantity} of line {line_id} were delivered, {bought[line_id]} bought"
+
+
+def _bad_amounts(order: OrderSnapshot) -> Iterator[str]:
+    for line in order.lines:
+        price = line.quantity * line.unit_price
+        if line.discount_total > price:
+            yield f"the discount of line {line.line_id} is larger than its price"
+        if order.prices_include_tax and line.tax_total > max(price - line.discount_total, 0):
+            yield f"the tax of line {line.line_id} is larger than the price that contains it"
+    if order.prices_include_tax and order.shipping.tax_total > order.shipping.paid:
+        yield "the tax of shipping is larger than the price that contains it"
+    ids = [payment.payment_id for payment in order.payments]
+    if len(set(ids)) < len(ids):
+        yield "two payments have the same id"
