@@ -1,0 +1,1 @@
+"""The payment agent: system of record for money, the only one that moves it."""

@@ -1,0 +1,129 @@
+"""Webhooks, polls and looks at a payment: reasons to ask the processor, never facts themselves."""
+
+from __future__ import annotations
+
+from contracts.assessments import DisputeState
+from services.payment import messages
+from services.payment.decide import outcome, standing
+from services.payment.decide.draft import Draft, Facts, MoneyDecision
+from services.payment.model import (
+    FAILED_STATES,
+    UNFINISHED,
+    OrderMoney,
+    PaymentFacts,
+    Refund,
+    RefundState,
+)
+
+AS_CLAIMED = {
+    RefundState.SETTLED: frozenset({"succeeded", "pending"}),
+    RefundState.PENDING_SETTLEMENT: frozenset({"pending"}),
+    RefundState.SETTLEMENT_FAILED: frozenset({"failed", "canceled", "succeeded", "pending"}),
+    RefundState.REFUSED: frozenset({"failed", "canceled"}),
+}
+"""What an event may say of a refund without adding anything to what we know.
+
+A `pending` that comes after `succeeded` is only late.
+"""
+
+
+def webhook(order: OrderMoney, message: messages.WebhookReceived, facts: Facts) -> MoneyDecision:
+    """Ask the processor, unless the event says what is known already."""
+    draft = Draft(order=order, facts=facts)
+    refund = order.refunds.get(message.refund_id or "")
+    if message.object_type == "refund" and refund is not None:
+        if message.status in AS_CLAIMED.get(refund.state, ()):
+            draft.ignored = "nothing new"
+        else:
+            draft.look_up(refund)
+        return draft.decision()
+    payment = _payment(order, message.payment_reference)
+    if payment is None:
+        draft.ignored = "about no payment of ours"
+    elif message.object_type == "charge" and _known_amount(order, payment, message):
+        draft.ignored = "nothing new"
+    else:
+        for test in _books(order):
+            why = f"{message.event_id}:{'test' if test else 'live'}"
+            draft.look_at(payment, test=test, why=why)
+    return draft.decision()
+
+
+def _payment(order: OrderMoney, reference: str | None) -> PaymentFacts | None:
+    return next((each for each in order.payments if each.reference == reference), None)
+
+
+def _books(order: OrderMoney) -> tuple[bool, ...]:
+    return (False, True) if any(each.test for each in order.returns.values()) else (False,)
+
+
+def _known_amount(
+    order: OrderMoney, payment: PaymentFacts, message: messages.WebhookReceived
+) -> bool:
+    """Whether the charge shows no more refunded than our own refunds under way explain."""
+    seen = order.standing(payment.payment_id, test=False)
+    ours = sum(
+        source.amount
+        for refund in order.refunds.values()
+        if refund.state not in FAILED_STATES
+        for source in refund.sources
+        if source.payment_id == payment.payment_id
+    )
+    return message.amount_refunded is not None and message.amount_refunded <= ours + (
+        seen.elsewhere if seen is not None else 0
+    )
+
+
+def poll(order: OrderMoney, message: messages.PollDue, facts: Facts) -> MoneyDecision:
+    """An unfinished refund is asked for again, and again later; a finished one is left alone."""
+    draft = Draft(order=order, facts=facts)
+    refund = order.refunds[message.refund_id]
+    if refund.state not in UNFINISHED or (refund.state is RefundState.RESERVED and not refund.held):
+        draft.ignored = f"poll while {refund.state}"
+        return draft.decision()
+    if refund.held:
+        for payment in draft.payments_of(refund):
+            why = f"{refund.refund_id}:{payment.payment_id}:{refund.looks}"
+            draft.look_at(payment, test=refund.test, why=why)
+        refund = draft.keep(refund.model_copy(update={"looks": refund.looks + 1}))
+    else:
+        refund = draft.look_up(refund)
+    draft.poll_later(refund)
+    return draft.decision()
+
+
+def watch(order: OrderMoney, message: messages.WatchDue, facts: Facts) -> MoneyDecision:
+    """An open dispute is looked at again until it has closed."""
+    draft = Draft(order=order, facts=facts)
+    payment = order.payment(message.payment_id)
+    dispute = order.dispute_on(message.payment_id, test=message.test)
+    if payment is None or dispute is None or dispute.state is not DisputeState.OPEN:
+        draft.ignored = "no dispute is open"
+        return draft.decision()
+    why = f"watch:{payment.payment_id}:{message.test}:{message.nth}"
+    draft.look_at(payment, test=message.test, why=why)
+    standing.watch(draft, payment.payment_id, test=message.test, nth=message.nth)
+    return draft.decision()
+
+
+def payment_seen(order: OrderMoney, message: messages.PaymentSeen, facts: Facts) -> MoneyDecision:
+    """Disputes, refunds made elsewhere, our own refunds; what a won dispute held goes on."""
+    draft = Draft(order=order, facts=facts)
+    standing.take_up(draft, (message.look,), test=message.test)
+    for seen in message.look.refunds:
+        ours = draft.order.refunds.get(seen.refund_id or "")
+        if ours is not None and ours.test == message.test:
+            outcome.see(draft, ours, seen)
+    for refund in tuple(draft.order.refunds.values()):
+        if _held_on(refund, message) and not outcome.blocked(draft, refund):
+            outcome.resume(draft, refund)
+    return draft.decision()
+
+
+def _held_on(refund: Refund, message: messages.PaymentSeen) -> bool:
+    return (
+        refund.held
+        and refund.state is RefundState.RESERVED
+        and refund.test == message.test
+        and any(source.payment_id == message.look.payment_id for source in refund.sources)
+    )

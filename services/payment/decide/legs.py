@@ -1,0 +1,111 @@
+"""What is booked beside the money: points and tax. They settle with the refund and fail with it."""
+
+from __future__ import annotations
+
+from contracts.decisions import TaxLeg
+from contracts.payment import LoyaltyReversed, TaxReversalRecorded
+from services.payment.decide.draft import CreditNote, Draft
+from services.payment.decide.orders import points_posting
+from services.payment.model import Refund
+
+SERIES = {False: "CN", True: "TEST"}
+"""Live and test returns have numbers of their own; both without gaps within a year."""
+NUMBER_DIGITS = 6
+
+
+def book(draft: Draft, refund: Refund) -> Refund:
+    """Book the legs of a refund that has settled, once."""
+    if refund.legs is None or refund.legs_booked:
+        return refund
+    _record(draft, refund, sign=1)
+    return draft.keep(refund.model_copy(update={"legs_booked": True}))
+
+
+def take_back(draft: Draft, refund: Refund) -> Refund:
+    """The same messages with negative numbers, when a settled refund failed later."""
+    if refund.legs is None or not refund.legs_booked:
+        return refund
+    _record(draft, refund, sign=-1)
+    return draft.keep(refund.model_copy(update={"legs_booked": False}))
+
+
+def _record(draft: Draft, refund: Refund, *, sign: int) -> None:
+    assert refund.legs is not None
+    points = refund.legs.loyalty
+    if points.points_to_reverse or points.points_to_restore:
+        _points(
+            draft,
+            refund,
+            reversed_=sign * points.points_to_reverse,
+            restored=sign * points.points_to_restore,
+        )
+    for tax in refund.legs.tax:
+        if tax.tax != 0:  # a rate without tax has nothing to take back
+            _tax(draft, refund, tax, sign=sign)
+
+
+def _points(draft: Draft, refund: Refund, *, reversed_: int, restored: int) -> None:
+    change = restored - reversed_
+    if change != 0:
+        draft.postings.append(
+            points_posting(
+                draft.order,
+                change,
+                return_id=refund.return_id,
+                refund_id=refund.refund_id,
+                test=refund.test,
+            )
+        )
+    if not refund.test:
+        draft.points += change
+    draft.events.append(
+        LoyaltyReversed(
+            return_id=refund.return_id,
+            order_id=draft.order.order_id,
+            refund_id=refund.refund_id,
+            points_reversed=reversed_,
+            points_restored=restored,
+            balance=draft.facts.points + draft.points + (change if refund.test else 0),
+            test=refund.test,
+        )
+    )
+
+
+def series_of(year: int, *, test: bool) -> str:
+    return f"{SERIES[test]}-{year}"
+
+
+def _tax(draft: Draft, refund: Refund, leg: TaxLeg, *, sign: int) -> None:
+    series = series_of(draft.now.year, test=refund.test)
+    used = sum(1 for note in draft.notes if note.series == series)
+    ordinal = draft.facts.last_notes.get(series, 0) + used + 1
+    note = CreditNote(
+        series=series,
+        ordinal=ordinal,
+        number=f"{series}-{ordinal:0{NUMBER_DIGITS}d}",
+        return_id=refund.return_id,
+        refund_id=refund.refund_id,
+        rate_bps=leg.rate_bps,
+        net=sign * leg.net,
+        tax=sign * leg.tax,
+        currency=refund.currency,
+        original_reference=draft.order.order_number,
+        period=f"{draft.now:%Y-%m}",
+        test=refund.test,
+    )
+    draft.notes.append(note)
+    draft.events.append(
+        TaxReversalRecorded(
+            return_id=refund.return_id,
+            order_id=draft.order.order_id,
+            refund_id=refund.refund_id,
+            rate_bps=note.rate_bps,
+            net=note.net,
+            tax=note.tax,
+            currency=note.currency,
+            credit_note_number=note.number,
+            original_reference=note.original_reference,
+            period=note.period,
+            test=note.test,
+        )
+    )

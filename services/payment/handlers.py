@@ -1,0 +1,148 @@
+"""From a message to a decision: look up, decide, keep. No business is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from contracts.assessments import AssessmentRequested
+from contracts.base import Message
+from contracts.decisions import (
+    RefundReleased,
+    RefundVoided,
+    ReplacementReleased,
+    ReturnClosed,
+    ReturnDecisionMade,
+    ReversalReleased,
+)
+from contracts.orders import OrderSnapshot
+from contracts.quarantine import RecordQuarantined
+from services.chassis.service import Handler
+from services.payment import messages
+from services.payment.decide import (
+    assessment,
+    hints,
+    orders,
+    outcome,
+    release,
+    reservation,
+    reversal,
+)
+from services.payment.decide.draft import Facts, MoneyDecision
+from services.payment.model import PARKED_WAIT, OrderMoney
+from services.payment.store import PaymentWork
+
+Decide = Callable[[OrderMoney, Any, Facts], MoneyDecision]
+
+
+def on_order(work: PaymentWork, message: OrderSnapshot) -> None:
+    current = work.orders.get(message.order_id)
+    cause = work.message.causation_id
+    decision = orders.know(current, message, work.facts(current, cause))
+    if decision.ignored is not None:
+        work.ignore(decision.ignored)
+        return
+    work.renamed.add(message.order_id)
+    work.settle(decision, cause)
+
+
+def of_order(decide: Decide) -> Handler:
+    """A handler of a message about an order that has to be known first."""
+
+    def handle(work: PaymentWork, message: Any) -> None:
+        order = _order(work, message.order_id)
+        if order is not None:
+            cause = work.message.causation_id
+            work.settle(decide(order, message, work.facts(order, cause)), cause)
+
+    return handle
+
+
+def _order(work: PaymentWork, order_id: str | None) -> OrderMoney | None:
+    """The order's money. Where it is not known yet, the message waits for it."""
+    if order_id is None:
+        work.ignore("without an order")
+        return None
+    order = work.orders.get(order_id)
+    if order is None:
+        until = work.now + PARKED_WAIT
+        work.park(keys=(order_id,), until=until, reason=f"order {order_id} is not known")
+    return order
+
+
+def on_released(work: PaymentWork, message: RefundReleased) -> None:
+    order = _order(work, message.order_id)
+    if order is None:
+        return
+    if message.return_id not in order.returns:
+        reason = f"return {message.return_id} has nothing reserved"
+        work.park(keys=(message.order_id,), until=work.now + PARKED_WAIT, reason=reason)
+        return
+    cause = work.message.causation_id
+    work.settle(release.released(order, message, work.facts(order, cause)), cause)
+
+
+def on_voided(work: PaymentWork, message: RefundVoided) -> None:
+    order = _order(work, message.order_id)
+    if order is None:
+        return
+    if message.refund_id not in order.refunds:
+        reason = f"refund {message.refund_id} is not known"
+        work.park(keys=(message.order_id,), until=work.now + PARKED_WAIT, reason=reason)
+        return
+    cause = work.message.causation_id
+    work.settle(release.voided(order, message, work.facts(order, cause)), cause)
+
+
+def of_refund(decide: Decide) -> Handler:
+    """A handler of a message to self about a refund; it goes back to the refund's release."""
+
+    def handle(work: PaymentWork, message: Any) -> None:
+        order = work.orders[message.order_id]
+        cause = order.refunds[message.refund_id].cause
+        work.settle(decide(order, message, work.facts(order, cause)), cause)
+
+    return handle
+
+
+def on_webhook(work: PaymentWork, message: messages.WebhookReceived) -> None:
+    if message.event_id in work.known_events:
+        work.ignore("event seen before")
+        return
+    work.known_events.add(message.event_id)
+    named = [work.orders.get(order_id) for order_id in work.orders_named(message)]
+    known = [order for order in named if order is not None]
+    work.booked.events.append((message, known[0].order_id if known else "", ""))
+    for order in known:
+        refund = order.refunds.get(message.refund_id or "")
+        cause = refund.cause if refund is not None else order.cause
+        work.settle(hints.webhook(order, message, work.facts(order, cause)), cause)
+
+
+def on_quarantined(work: PaymentWork, message: RecordQuarantined) -> None:
+    work.publish(message, key=message.order_id or message.return_id or message.topic)
+
+
+def ignored(work: PaymentWork, message: Message) -> None:
+    work.ignore("not about money")
+
+
+HANDLERS: Mapping[type[Message], Handler] = {
+    OrderSnapshot: on_order,
+    AssessmentRequested: of_order(assessment.ask),
+    ReturnDecisionMade: of_order(reservation.decided),
+    RefundReleased: on_released,
+    RefundVoided: on_voided,
+    ReturnClosed: of_order(reservation.closed),
+    ReversalReleased: of_order(reversal.released),
+    ReplacementReleased: ignored,
+    RecordQuarantined: on_quarantined,
+    messages.PaymentsLooked: of_order(assessment.answer),
+    messages.RefundSubmitted: of_refund(outcome.submitted),
+    messages.RefundSeen: of_refund(outcome.seen),
+    messages.PaymentSeen: of_order(hints.payment_seen),
+    messages.PollDue: of_refund(hints.poll),
+    messages.WatchDue: of_order(hints.watch),
+    messages.ReversalCharged: of_order(reversal.charged),
+    messages.WebhookReceived: on_webhook,
+}

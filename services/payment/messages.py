@@ -1,0 +1,162 @@
+"""Messages that payment sends to itself: intents for the outside world and what came of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from contracts.base import Message
+from contracts.requests import Method
+from services.payment.model import PaymentFacts, PaymentLook, SeenRefund
+
+
+class AssessPayments(Message):
+    """Intent: look at every payment of the order at its processor."""
+
+    order_id: str
+    return_id: str
+    order_version: int
+    round: int
+    payments: tuple[PaymentFacts, ...]
+    test: bool
+
+
+class PaymentsLooked(Message):
+    order_id: str
+    return_id: str
+    order_version: int
+    round: int
+    looks: tuple[PaymentLook, ...]
+    as_of: datetime
+    test: bool
+
+
+class SubmitRefund(Message):
+    """Intent: look for disputes, then refund under this key. Written once, never changed."""
+
+    order_id: str
+    return_id: str
+    refund_id: str
+    method: Method
+    attempt: int
+    tries: int
+    key: str
+    payments: tuple[PaymentFacts, ...]
+    """Those it counts against; for the original method exactly one."""
+    amount: int
+    currency: str
+    test: bool
+
+
+class Result(StrEnum):
+    SEEN = "seen"
+    """The processor has a refund object."""
+    HELD = "held"
+    """A dispute is open: nothing was submitted."""
+    CLEARED = "cleared"
+    """No dispute: our own ledger may pay."""
+    DECLINED = "declined"
+    """The processor said no."""
+    NO_ANSWER = "no_answer"
+    NOT_SENT = "not_sent"
+    """Certain that nothing was done: the same key may be used again."""
+
+
+class RefundSubmitted(Message):
+    order_id: str
+    refund_id: str
+    attempt: int
+    tries: int
+    result: Result
+    seen: SeenRefund | None = None
+    looks: tuple[PaymentLook, ...] = ()
+    code: str = ""
+    explanation: str = ""
+    retryable: bool = False
+    retry_seconds: int | None = None
+    """The processor's own wish (Retry-After)."""
+
+
+class LookUpRefund(Message):
+    """Intent: ask the processor what became of a refund."""
+
+    order_id: str
+    refund_id: str
+    payment: PaymentFacts
+    processor_reference: str | None = None
+    test: bool
+
+
+class RefundSeen(Message):
+    order_id: str
+    refund_id: str
+    seen: SeenRefund | None = None
+    """None: the processor has nothing with this refund's id."""
+    looked_at: datetime
+    """When the look-up began."""
+
+
+class LookAtPayment(Message):
+    """Intent: read disputes and refunds of one payment."""
+
+    order_id: str
+    payment: PaymentFacts
+    test: bool
+
+
+class PaymentSeen(Message):
+    order_id: str
+    look: PaymentLook
+    test: bool
+
+
+class PollDue(Message):
+    order_id: str
+    refund_id: str
+
+
+class WatchDue(Message):
+    """Time to see whether a dispute has closed."""
+
+    order_id: str
+    payment_id: str
+    test: bool
+    nth: int = 1
+
+
+class WebhookReceived(Message):
+    """A verified event of a processor: a hint, never a fact."""
+
+    event_id: str
+    event_type: str
+    body_sha256: str
+    object_id: str
+    object_type: str
+    """refund | charge | dispute"""
+    order_id: str | None = None
+    refund_id: str | None = None
+    payment_reference: str | None = None
+    status: str | None = None
+    amount_refunded: int | None = None
+
+
+class ChargeReversal(Message):
+    """Intent: charge the customer, who consented, what was refunded before."""
+
+    order_id: str
+    return_id: str
+    reversal_id: str
+    payment: PaymentFacts
+    amount: int
+    currency: str
+    asked_at: datetime
+    test: bool
+
+
+class ReversalCharged(Message):
+    order_id: str
+    reversal_id: str
+    settled: bool
+    reference: str | None = None
+    code: str = ""
+    explanation: str = ""

@@ -1,0 +1,255 @@
+"""The processor that speaks Stripe's API: Stripe itself, or the sandbox at another address."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import stripe
+
+from contracts.assessments import DisputeState
+from services.payment.model import (
+    PaymentFacts,
+    PaymentLook,
+    SeenDispute,
+    SeenRefund,
+    SeenStatus,
+)
+from services.payment.processors import errors
+from services.payment.processors.breaker import Breaker
+from services.payment.processors.port import Listed, ProcessorError, Submission, Trouble, Verdict
+
+API_VERSION = "2026-10-28.endive"
+"""Pinned: the shapes below are of this version, whatever the account's default."""
+CONNECT_SECONDS_MAX = 5.0
+READ_SECONDS_MAX = 10.0
+CONNECTIONS_MAX = 64
+PAGE = 100
+REFUND_REASON = "requested_by_customer"
+
+STATUS = {
+    "pending": SeenStatus.PENDING,
+    "requires_action": SeenStatus.PENDING,
+    "succeeded": SeenStatus.SUCCEEDED,
+    "failed": SeenStatus.FAILED,
+    "canceled": SeenStatus.FAILED,
+}
+"""https://docs.stripe.com/api/refunds/object#refund_object-status"""
+DISPUTE = {
+    "won": DisputeState.WON,
+    "warning_closed": DisputeState.WON,
+    "prevented": DisputeState.WON,
+    "lost": DisputeState.LOST,
+}
+"""https://docs.stripe.com/api/disputes/object#dispute_object-status; all others are open."""
+
+
+class StripeProcessor:
+    """`max_network_retries` is 0: every repetition is ours, with a key and a look-up of its own."""
+
+    def __init__(self, *, name: str, key: str, base: str | None, breaker: Breaker) -> None:
+        self.name = name
+        self._breaker = breaker
+        timeout = httpx.Timeout(
+            READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX, pool=CONNECT_SECONDS_MAX
+        )
+        self._http = stripe.HTTPXClient(timeout=timeout)
+        self._client = stripe.StripeClient(
+            key,
+            http_client=self._http,
+            max_network_retries=0,
+            stripe_version=API_VERSION,
+            base_addresses={"api": base.rstrip("/")} if base else {},
+        )
+
+    async def close(self) -> None:
+        await self._http.close_async()  # type: ignore[no-untyped-call]
+
+    async def _ask(self, request: Any) -> dict[str, Any]:
+        """One request; its answer as plain data. Raises ProcessorError and CircuitOpen."""
+        try:
+            async with self._breaker.guarded():
+                try:
+                    answer = await request
+                except stripe.StripeError as error:
+                    raise ProcessorError(errors.trouble(error)) from error
+        finally:
+            request.close()  # never awaited when the circuit is open
+        data: dict[str, Any] = answer.to_dict()
+        return data
+
+    async def look(
+        self, payment: PaymentFacts, *, now: datetime, with_refunds: bool = False
+    ) -> PaymentLook:
+        try:
+            charge = await self._charge(payment.reference)
+        except ProcessorError as error:
+            if error.trouble.code == "resource_missing":
+                return PaymentLook(payment_id=payment.payment_id, known=False, as_of=now)
+            raise
+        if charge is None:
+            refusal = "nothing was captured of this payment"
+            return PaymentLook(payment_id=payment.payment_id, refusal=refusal, as_of=now)
+        disputes, refunds = [], []
+        if charge.get("disputed"):
+            disputes = await self._pages(
+                lambda page: self._client.v1.disputes.list_async(page), _by(payment.reference)
+            )
+        if with_refunds or charge.get("amount_refunded", 1):
+            refunds = await self._refunds(payment.reference)
+        captured = charge.get("amount_captured")
+        return PaymentLook(
+            payment_id=payment.payment_id,
+            captured=charge.get("amount") if captured is None else captured,
+            refunds=tuple(_refund(each) for each in refunds),
+            refunds_read=True,
+            disputes=tuple(_dispute(each) for each in disputes),
+            as_of=now,
+        )
+
+    async def _charge(self, reference: str) -> dict[str, Any] | None:
+        """The charge that holds the money, of a payment intent or by its own id."""
+        v1 = self._client.v1
+        if not reference.startswith("pi_") and reference.startswith(("ch_", "py_")):
+            return await self._ask(v1.charges.retrieve_async(reference))
+        intent = await self._ask(
+            v1.payment_intents.retrieve_async(reference, {"expand": ["latest_charge"]})
+        )
+        charge = intent.get("latest_charge")
+        if isinstance(charge, str):
+            return await self._ask(v1.charges.retrieve_async(charge))
+        return charge
+
+    async def _refunds(self, reference: str) -> list[dict[str, Any]]:
+        return await self._pages(
+            lambda page: self._client.v1.refunds.list_async(page), _by(reference)
+        )
+
+    async def _pages(self, list_: Any, where: dict[str, Any]) -> list[dict[str, Any]]:
+        """Every object of a list, page after page."""
+        found: list[dict[str, Any]] = []
+        async for each in self._each(list_, where):
+            found.append(each)
+        return found
+
+    async def _each(self, list_: Any, where: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        page = {**where, "limit": PAGE}
+        while True:
+            answer = await self._ask(list_(page))
+            for each in answer["data"]:
+                yield each
+            if not answer.get("has_more") or not answer["data"]:
+                return
+            page["starting_after"] = answer["data"][-1]["id"]
+
+    async def submit(self, submission: Submission) -> SeenRefund:
+        answer = await self._ask(
+            self._client.v1.refunds.create_async(
+                {  # type: ignore[arg-type]
+                    **_by(submission.payment.reference),
+                    "amount": submission.amount,
+                    "reason": REFUND_REASON,
+                    "metadata": submission.metadata,
+                    "expand": ["balance_transaction"],
+                },
+                {"idempotency_key": submission.key},
+            )
+        )
+        return _refund(answer)
+
+    async def find(
+        self, payment: PaymentFacts, refund_id: str, reference: str | None = None
+    ) -> SeenRefund | None:
+        if reference is not None:
+            return _refund(
+                await self._ask(
+                    self._client.v1.refunds.retrieve_async(
+                        reference, {"expand": ["balance_transaction"]}
+                    )
+                )
+            )
+        try:
+            refunds = await self._refunds(payment.reference)
+        except ProcessorError as error:
+            if error.trouble.code == "resource_missing":
+                return None
+            raise
+        look = PaymentLook(
+            payment_id=payment.payment_id,
+            refunds=tuple(_refund(each) for each in refunds),
+            as_of=datetime.min.replace(tzinfo=UTC),
+        )
+        return look.refund(refund_id)
+
+    async def charge(self, submission: Submission) -> str:
+        v1 = self._client.v1
+        original = await self._ask(v1.payment_intents.retrieve_async(submission.payment.reference))
+        parameters: dict[str, Any] = {
+            "amount": submission.amount,
+            "currency": submission.currency.lower(),
+            "confirm": True,
+            "off_session": True,
+            "metadata": {**submission.metadata, "reference": submission.payment.reference},
+        }
+        parameters |= {
+            name: original[name] for name in ("customer", "payment_method") if original.get(name)
+        }
+        answer = await self._ask(
+            v1.payment_intents.create_async(
+                parameters,  # type: ignore[arg-type]
+                {"idempotency_key": submission.key},
+            )
+        )
+        if answer["status"] != "succeeded":
+            explanation = f"the new charge is {answer['status']}"
+            raise ProcessorError(
+                Trouble(verdict=Verdict.REFUSED, code="charge_incomplete", explanation=explanation)
+            )
+        return str(answer["id"])
+
+    async def refunds_since(self, since: datetime) -> AsyncIterator[Listed]:
+        where = {"created": {"gte": int(since.timestamp())}}
+        async for each in self._each(lambda page: self._client.v1.refunds.list_async(page), where):
+            yield Listed(
+                refund=_refund(each),
+                payment_reference=each.get("payment_intent") or each.get("charge") or "",
+                created_at=datetime.fromtimestamp(each["created"], tz=UTC),
+            )
+
+
+def _by(reference: str) -> dict[str, Any]:
+    """Stripe's filter for what belongs to a payment."""
+    name = "charge" if reference.startswith(("ch_", "py_")) else "payment_intent"
+    return {name: reference}
+
+
+def _refund(data: dict[str, Any]) -> SeenRefund:
+    transaction = data.get("balance_transaction")
+    settled = transaction if isinstance(transaction, dict) else {}
+    destination = (data.get("destination_details") or {}).get("card") or {}
+    status = data.get("status") or "succeeded"  # absent on the oldest refunds
+    amount = settled.get("amount")
+    currency = settled.get("currency")
+    return SeenRefund(
+        reference=data["id"],
+        refund_id=(data.get("metadata") or {}).get("refund_id"),
+        status=STATUS.get(status, SeenStatus.PENDING),
+        amount=data["amount"],
+        currency=data["currency"].upper(),
+        failure_code=data.get("failure_reason") or ("canceled" if status == "canceled" else None),
+        arn=destination.get("reference"),
+        settlement_currency=currency.upper() if currency else None,
+        settlement_amount=abs(amount) if amount is not None else None,
+    )
+
+
+def _dispute(data: dict[str, Any]) -> SeenDispute:
+    return SeenDispute(
+        dispute_id=data["id"],
+        state=DISPUTE.get(data["status"], DisputeState.OPEN),
+        amount=data["amount"],
+        currency=data["currency"].upper(),
+        reason=data.get("reason"),
+    )

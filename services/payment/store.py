@@ -1,0 +1,391 @@
+"""Payment's store: one row per order under its lock; money is only ever appended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from contracts.base import Message
+from contracts.decisions import RefundReleased
+from contracts.quarantine import RecordQuarantined
+from services.chassis.work import AnyConnection, IdentityMap, Received, UnitOfWork
+from services.payment import messages
+from services.payment.decide.draft import (
+    CreditNote,
+    Facts,
+    MoneyDecision,
+    Posting,
+    RefundMove,
+    StoreCredit,
+)
+from services.payment.decide.legs import series_of
+from services.payment.decide.orders import loyalty_account
+from services.payment.model import OrderMoney, Refund
+
+CREDIT_NOTES = "~credit-notes"
+"""Locked by whoever may number credit notes; it sorts behind order ids, so it is locked last."""
+MAY_SETTLE = (
+    messages.RefundSubmitted,
+    messages.RefundSeen,
+    messages.PaymentSeen,
+    RefundReleased,
+)
+
+# References belong to orders for ever: rows are only added.
+ORDERS_OF_REFERENCES = """
+SELECT processor_reference, order_id FROM payments WHERE processor_reference = ANY($1::text[])
+"""
+# Under the locks of these orders nobody else reads or writes their rows. Balances of customers are
+# read as they stand: another order of the same customer may move them at the same time.
+LOAD_ORDERS = """
+SELECT order_id, document,
+    (SELECT balance FROM account_balances AS b WHERE b.book = 'loyalty'
+        AND b.holder = o.loyalty_account AND b.unit = 'PTS' AND NOT b.test) AS points,
+    (SELECT balance FROM account_balances AS b WHERE b.book = 'store_credit'
+        AND b.holder = o.customer_id AND b.unit = o.currency AND NOT b.test) AS credit
+FROM order_money AS o WHERE order_id = ANY($1::text[])
+"""
+LOAD_EVENTS = "SELECT event_id FROM webhook_events WHERE event_id = ANY($1::text[])"
+# Under the lock of CREDIT_NOTES: the next number is the last one plus one, without gaps.
+LOAD_LAST_NOTES = """
+SELECT series, max(ordinal) AS last FROM credit_notes WHERE series = ANY($1::text[])
+GROUP BY series
+"""
+# Under the locks of these orders.
+SAVE_ORDERS = """
+INSERT INTO order_money (order_id, version, customer_id, loyalty_account, currency, document)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::jsonb[])
+ON CONFLICT (order_id) DO UPDATE SET version = EXCLUDED.version,
+    customer_id = EXCLUDED.customer_id, loyalty_account = EXCLUDED.loyalty_account,
+    currency = EXCLUDED.currency, document = EXCLUDED.document
+"""
+INSERT_PAYMENTS = """
+INSERT INTO payments (order_id, payment_id, processor, processor_reference)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+ON CONFLICT DO NOTHING
+"""
+# The trigger keeps the balances in the same statement; its CHECK has the last word.
+INSERT_LEDGER = """
+INSERT INTO ledger (book, holder, order_id, source, target, amount, unit, test, return_id,
+                    refund_id, cause, at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+    $7::text[], $8::boolean[], $9::text[], $10::text[], $11::text[], $12::timestamptz[])
+"""
+# A second intent of the same name would be a second refund: it fails.
+INSERT_INTENTS = """
+INSERT INTO refund_intents (refund_id, return_id, order_id, method, payment_id, amount, currency,
+    decision_sequence, replaces_refund_id, test, cause, at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+    $7::text[], $8::integer[], $9::text[], $10::boolean[], $11::text[], $12::timestamptz[])
+"""
+INSERT_MOVES = """
+INSERT INTO refund_moves (refund_id, event, state, attempt, idempotency_key, processor_reference,
+    detail, cause, at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::text[],
+    $7::text[], $8::text[], $9::timestamptz[])
+"""
+INSERT_NOTES = """
+INSERT INTO credit_notes (series, ordinal, number, order_id, return_id, refund_id, rate_bps, net,
+    tax, currency, original_reference, period, test, at)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],
+    $7::integer[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[],
+    $13::boolean[], $14::timestamptz[])
+"""
+INSERT_CREDITS = """
+INSERT INTO store_credits (credit_id, customer_id, order_id, return_id, refund_id, amount,
+    currency, test, at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+    $7::text[], $8::boolean[], $9::timestamptz[])
+"""
+# The same event, delivered twice at the same time, is stored once.
+INSERT_EVENTS = """
+INSERT INTO webhook_events (event_id, type, object_type, object_id, body_sha256, order_id, at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+    $7::timestamptz[])
+ON CONFLICT DO NOTHING
+"""
+# Outside the pipeline, right before a submission: only one executor ever gets a row.
+CLAIM = """
+INSERT INTO submissions (refund_id, attempt, tries, idempotency_key, at)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING refund_id
+"""
+PLACEHOLDER = re.compile(r"\$(\d+)")
+
+
+async def claim(pool: Any, intent: messages.SubmitRefund, now: datetime) -> bool:
+    """Take the right to submit this try; False where somebody had it already."""
+    row = await pool.fetchval(
+        CLAIM, intent.refund_id, intent.attempt, intent.tries, intent.key, now
+    )
+    return row is not None
+
+
+@dataclass(kw_only=True)
+class Booked:
+    """What a batch appends: (row, order id, cause) by kind."""
+
+    postings: list[tuple[Posting, str, str]] = field(default_factory=list)
+    intents: list[tuple[Refund, str, str]] = field(default_factory=list)
+    moves: list[tuple[RefundMove, str, str]] = field(default_factory=list)
+    notes: list[tuple[CreditNote, str, str]] = field(default_factory=list)
+    credits: list[tuple[StoreCredit, str, str]] = field(default_factory=list)
+    events: list[tuple[messages.WebhookReceived, str, str]] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class PaymentWork(UnitOfWork):
+    """The unit of work of the payment service."""
+
+    orders: IdentityMap[OrderMoney] = field(
+        init=False, default_factory=lambda: IdentityMap(lambda order: order.order_id)
+    )
+    booked: Booked = field(init=False, default_factory=Booked)
+    known_events: set[str] = field(init=False, default_factory=set)
+    orders_of: dict[str, list[str]] = field(init=False, default_factory=dict)
+    """Processor reference -> orders, for the webhooks of this batch."""
+    renamed: set[str] = field(init=False, default_factory=set)
+    """Orders that came in a new version."""
+    _last_notes: dict[str, int] = field(init=False, default_factory=dict)
+    _points: dict[str, int] = field(init=False, default_factory=dict)
+    _credit: dict[tuple[str, str], int] = field(init=False, default_factory=dict)
+
+    async def keys(
+        self, connection: AnyConnection, received: Sequence[Received]
+    ) -> list[tuple[str, ...]]:
+        """The order; for webhooks the orders of the payment that they name."""
+        references = {
+            each.body.payment_reference
+            for each in received
+            if isinstance(each.body, messages.WebhookReceived) and each.body.payment_reference
+        }
+        if references:
+            for row in await connection.fetch(ORDERS_OF_REFERENCES, sorted(references)):
+                found = self.orders_of.setdefault(row["processor_reference"], [])
+                found.append(row["order_id"])
+        return [self._keys_of(each.body) for each in received]
+
+    def _keys_of(self, body: Message) -> tuple[str, ...]:
+        order_id: str | None = getattr(body, "order_id", None)
+        if isinstance(body, messages.WebhookReceived):
+            return (f"event:{body.event_id}", *self.orders_named(body))
+        if isinstance(body, RecordQuarantined) or order_id is None:
+            return (order_id or getattr(body, "return_id", None) or CREDIT_NOTES,)
+        return (order_id, CREDIT_NOTES) if isinstance(body, MAY_SETTLE) else (order_id,)
+
+    def orders_named(self, event: messages.WebhookReceived) -> tuple[str, ...]:
+        """The orders that a webhook may concern: by our own metadata, or by its payment."""
+        found = self.orders_of.get(event.payment_reference or "", [])
+        own = (event.order_id,) if event.order_id is not None else ()
+        return tuple(dict.fromkeys((*own, *found)))
+
+    async def load(
+        self, connection: AnyConnection, keys: Sequence[str], received: Sequence[Received]
+    ) -> None:
+        for row in await connection.fetch(LOAD_ORDERS, list(keys)):
+            order = OrderMoney.model_validate_json(row["document"])
+            self.orders.load([order])
+            self._points.setdefault(loyalty_account(order), row["points"] or 0)
+            self._credit.setdefault((order.customer_id, order.currency), row["credit"] or 0)
+        events = [
+            each.body.event_id
+            for each in received
+            if isinstance(each.body, messages.WebhookReceived)
+        ]
+        if events:
+            rows = await connection.fetch(LOAD_EVENTS, events)
+            self.known_events.update(row["event_id"] for row in rows)
+        if CREDIT_NOTES in keys:
+            series = [series_of(self.now.year, test=test) for test in (False, True)]
+            for row in await connection.fetch(LOAD_LAST_NOTES, series):
+                self._last_notes.setdefault(row["series"], row["last"])
+
+    def facts(self, order: OrderMoney | None, cause: str) -> Facts:
+        """What a decision may know, as this batch has left it."""
+        if order is None:
+            return Facts(now=self.now, cause=cause, last_notes=self._last_notes)
+        return Facts(
+            now=self.now,
+            cause=cause,
+            last_notes=dict(self._last_notes),
+            points=self._points.get(loyalty_account(order), 0),
+            credit=self._credit.get((order.customer_id, order.currency), 0),
+        )
+
+    def settle(self, decision: MoneyDecision, cause: str) -> None:
+        """Keep a decision's state, book its money, record what follows."""
+        order = decision.state
+        self.orders.put(order)
+        by = (order.order_id, cause)
+        self.booked.postings.extend((each, *by) for each in decision.postings)
+        self.booked.intents.extend((each, *by) for each in decision.released)
+        self.booked.moves.extend((each, *by) for each in decision.moves)
+        self.booked.notes.extend((each, *by) for each in decision.notes)
+        self.booked.credits.extend((each, *by) for each in decision.credits)
+        for note in decision.notes:
+            self._last_notes[note.series] = note.ordinal
+        account, holder = loyalty_account(order), (order.customer_id, order.currency)
+        self._points[account] = self._points.get(account, 0) + decision.points
+        self._credit[holder] = self._credit.get(holder, 0) + decision.credit
+        self.record(decision, key=order.order_id, causation_id=cause)
+
+    async def save(self, connection: AnyConnection) -> None:
+        changed = self.orders.changed()
+        if changed:
+            await connection.execute(SAVE_ORDERS, *_order_columns(changed))
+        parts = [part for part in self._parts(changed) if part[1] and part[1][0]]
+        if parts:
+            text, arguments = joined(parts)
+            await connection.execute(text, *arguments)
+
+    def _parts(self, changed: Sequence[OrderMoney]) -> list[tuple[str, Sequence[list[Any]]]]:
+        booked, now = self.booked, self.now
+        return [
+            (INSERT_PAYMENTS, self._payment_columns(changed)),
+            (INSERT_LEDGER, _columns(_posting(*each, now) for each in booked.postings)),
+            (INSERT_INTENTS, _columns(_intent(*each, now) for each in booked.intents)),
+            (INSERT_MOVES, _columns(_move(*each, now) for each in booked.moves)),
+            (INSERT_NOTES, _columns(_note(*each, now) for each in booked.notes)),
+            (INSERT_CREDITS, _columns(_credit(*each, now) for each in booked.credits)),
+            (INSERT_EVENTS, _columns(_event(*each, now) for each in booked.events)),
+        ]
+
+    def _payment_columns(self, changed: Sequence[OrderMoney]) -> Sequence[list[Any]]:
+        # Only a new version of the order can name new payments.
+        return _columns(
+            (order.order_id, each.payment_id, each.processor.value, each.reference)
+            for order in changed
+            if order.order_id in self.renamed
+            for each in order.payments
+        )
+
+
+def joined(parts: Sequence[tuple[str, Sequence[list[Any]]]]) -> tuple[str, list[Any]]:
+    """Several INSERTs as one statement: only those that have rows."""
+    texts: list[str] = []
+    arguments: list[Any] = []
+    for number, (text, columns) in enumerate(parts):
+        shift = len(arguments)
+        shifted = _shifted(text, shift)
+        texts.append(f"part{number} AS ({shifted})")
+        arguments.extend(columns)
+    return f"WITH {', '.join(texts)} SELECT 1", arguments
+
+
+def _shifted(text: str, by: int) -> str:
+    return PLACEHOLDER.sub(lambda found: f"${int(found[1]) + by}", text)
+
+
+def _columns(rows: Any) -> Sequence[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _order_columns(orders: Sequence[OrderMoney]) -> Sequence[list[Any]]:
+    return _columns(
+        (
+            each.order_id,
+            each.version,
+            each.customer_id,
+            loyalty_account(each),
+            each.currency,
+            each.model_dump_json(exclude_defaults=True),
+        )
+        for each in orders
+    )
+
+
+def _posting(row: Posting, order_id: str, cause: str, now: datetime) -> tuple[Any, ...]:
+    return (
+        row.book,
+        row.holder,
+        order_id,
+        str(row.source),
+        str(row.target),
+        row.amount,
+        row.unit,
+        row.test,
+        row.return_id,
+        row.refund_id,
+        cause,
+        now,
+    )
+
+
+def _intent(row: Refund, order_id: str, cause: str, now: datetime) -> tuple[Any, ...]:
+    return (
+        row.refund_id,
+        row.return_id,
+        order_id,
+        row.method.value,
+        row.payment_id,
+        row.amount,
+        row.currency,
+        row.decision_sequence,
+        row.replaces,
+        row.test,
+        cause,
+        now,
+    )
+
+
+def _move(row: RefundMove, order_id: str, cause: str, now: datetime) -> tuple[Any, ...]:
+    return (
+        row.refund_id,
+        row.event.value,
+        row.state.value,
+        row.attempt,
+        row.key,
+        row.processor_reference,
+        row.detail,
+        cause,
+        now,
+    )
+
+
+def _note(row: CreditNote, order_id: str, cause: str, now: datetime) -> tuple[Any, ...]:
+    return (
+        row.series,
+        row.ordinal,
+        row.number,
+        order_id,
+        row.return_id,
+        row.refund_id,
+        row.rate_bps,
+        row.net,
+        row.tax,
+        row.currency,
+        row.original_reference,
+        row.period,
+        row.test,
+        now,
+    )
+
+
+def _credit(row: StoreCredit, order_id: str, cause: str, now: datetime) -> tuple[Any, ...]:
+    return (
+        row.credit_id,
+        row.customer_id,
+        order_id,
+        row.return_id,
+        row.refund_id,
+        row.amount,
+        row.currency,
+        row.test,
+        now,
+    )
+
+
+def _event(
+    row: messages.WebhookReceived, order_id: str, cause: str, now: datetime
+) -> tuple[Any, ...]:
+    return (
+        row.event_id,
+        row.event_type,
+        row.object_type,
+        row.object_id,
+        row.body_sha256,
+        order_id or None,
+        now,
+    )
