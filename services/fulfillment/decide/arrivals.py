@@ -158,7 +158,19 @@ def take_up_earlier(draft: Draft, goods: ReturnGoods) -> ReturnGoods:
         if count.unassigned > 0:
             _take_up_loose(draft, tally, count)
     announce(draft, tally, draft.now)
-    return tally.goods
+    return short(tally.goods)
+
+
+def short(goods: ReturnGoods) -> ReturnGoods:
+    """What was not in the opened parcels is short, unless one on its way may still bring it."""
+    opened = any(parcel.opened for parcel in goods.parcels)
+    awaited = any(
+        parcel.scanned in (Scanned.ACCEPTED, Scanned.DELIVERED) and not parcel.opened
+        for parcel in goods.parcels
+    )
+    if not opened or awaited:
+        return goods
+    return moved(goods, goods.units, UnitEvent.NOT_IN_PARCEL)[0]
 
 
 def _catch_up_with_parcels(goods: ReturnGoods) -> ReturnGoods:

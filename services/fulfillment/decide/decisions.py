@@ -123,7 +123,8 @@ def _with_new_units(
 def _labelled(draft: Draft, current: ReturnGoods, sites: Sites) -> ReturnGoods:
     if not current.required:
         return labels.withdraw(draft, current)
-    waiting = [unit for unit in current.units if unit.state is UnitState.AUTHORISED]
+    at_home = (UnitState.AUTHORISED, UnitState.SHORT_SHIPPED)
+    waiting = [unit for unit in current.units if unit.state in at_home and unit.grade is None]
     if not waiting or not current.label_provided:
         return current
     current = labels.intend(draft, current, sites)

@@ -6,9 +6,16 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from contracts.fulfillment import ReceivedLine, ReturnDelivered, ReturnShipped, ShippedLine
-from contracts.warehouse import Grade, ItemInspected, ItemReceived, ParcelScanned, Scan
+from contracts.warehouse import (
+    Grade,
+    InspectedItem,
+    ItemInspected,
+    ItemReceived,
+    ParcelScanned,
+    Scan,
+)
 from services.chassis.decision import Deadline, Decision
-from services.fulfillment.decide import arrivals, disposal
+from services.fulfillment.decide import arrivals, disposal, shares
 from services.fulfillment.decide.arrivals import Tally
 from services.fulfillment.decide.draft import (
     DISPOSITION,
@@ -31,7 +38,7 @@ from services.fulfillment.model import (
     Unit,
     UnitState,
 )
-from services.fulfillment.transitions import AT_HOME, ON_THE_WAY, OWED, UnitEvent
+from services.fulfillment.transitions import AT_HOME, UnitEvent
 
 TRAIL_MAX = 100
 SEEN_MAX = 20_000
@@ -194,11 +201,18 @@ def on_received(
     tally = Tally(goods=current)
     strange: list[str] = []
     for sku, quantity in _by_sku((line.sku, line.quantity) for line in message.lines):
-        left = arrivals.count_in(draft, tally, sku, quantity)
         draft.put(tally.goods)
-        left = _share(draft, tally, sku, left, message.occurred_at)
-        _left_over(tally, sku, left, strange)
-    current = _short(draft, tally.goods)
+        own = quantity
+        for other, pieces in shares.of_others(
+            draft, tally.goods, sku, quantity, shares.room_for_receipts
+        ):
+            there = Tally(goods=other)
+            arrivals.count_in(draft, there, sku, pieces)
+            arrivals.announce(draft, there, message.occurred_at)
+            draft.put(there.goods)
+            own -= pieces
+        _left_over(tally, sku, arrivals.count_in(draft, tally, sku, own), strange)
+    current = arrivals.short(tally.goods)
     tally.goods = current
     arrivals.announce(
         draft,
@@ -222,32 +236,6 @@ def _by_sku(lines: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
     return list(totals.items())
 
 
-def _share(draft: Draft, tally: Tally, sku: str, left: int, occurred_at: datetime) -> int:
-    """One parcel for several returns: what is too much here may be what another one expects."""
-    for other in sorted(draft.goods.others(tally.goods.return_id), key=lambda each: each.return_id):
-        if not left:
-            return 0
-        expected = [
-            unit
-            for unit in other.units
-            if unit.sku == sku and unit.state in OWED | ON_THE_WAY and unit.grade is None
-        ]
-        pieces = min(left, len(expected))
-        if other.standing is not Standing.APPROVED or not pieces:
-            continue
-        there = Tally(goods=other)
-        missed = arrivals.count_in(draft, there, sku, pieces)
-        arrivals.announce(draft, there, occurred_at)
-        draft.put(there.goods)
-        moved_over = pieces - missed
-        own = tally.goods.count_of(sku)
-        tally.goods = tally.goods.with_count(
-            own.model_copy(update={"counted": own.counted - moved_over})
-        )
-        left -= moved_over
-    return left
-
-
 def _left_over(tally: Tally, sku: str, left: int, strange: list[str]) -> None:
     if not left:
         return
@@ -258,16 +246,6 @@ def _left_over(tally: Tally, sku: str, left: int, strange: list[str]) -> None:
         strange.append(f"{left} × {sku} more than announced")
     else:
         strange.append(f"{left} × {sku} that nobody announced")
-
-
-def _short(draft: Draft, current: ReturnGoods) -> ReturnGoods:
-    """What another parcel of the return may still bring is not short yet."""
-    if any(
-        parcel.scanned in (Scanned.ACCEPTED, Scanned.DELIVERED) and not parcel.opened
-        for parcel in current.parcels
-    ):
-        return current
-    return moved(current, current.units, UnitEvent.NOT_IN_PARCEL)[0]
 
 
 def _empty(current: ReturnGoods, message: ItemReceived) -> tuple[ReceivedLine, ...]:
@@ -302,22 +280,39 @@ def on_inspected(
     tally = Tally(goods=current.but(seen=(*current.seen, key)[-SEEN_MAX:]))
     strange: list[str] = []
     for item in message.lines:
-        known = item.grade if item.grade is not Grade.UNKNOWN else Grade.DAMAGED
-        found = LooseGrade(
-            grade=known, defect_confirmed=item.defect_confirmed, quantity=item.quantity
-        )
-        left = arrivals.grade(draft, tally, item.sku, found, item.note, item.evidence)
         draft.put(tally.goods)
-        if item.grade is Grade.UNKNOWN:
-            strange.append(f"a grade for {item.sku} that nobody knows, taken as damaged")
-        _left_over(tally, item.sku, left, strange)
-    arrivals.announce(draft, tally, message.occurred_at, inspector=message.inspector)
-    current = disposal.dispose(draft, tally.goods)
-    _report(draft, current, strange, message.occurred_at, message.tracking_number)
-    draft.put(current)
-    if any(unit.state is UnitState.INSPECTED for unit in current.units):
-        draft.deadlines.append(_disposition_clock(current, now))
+        own = item.quantity
+        for other, pieces in shares.of_others(
+            draft, tally.goods, item.sku, own, shares.room_for_inspections
+        ):
+            there = Tally(goods=other)
+            _graded(draft, there, item, pieces, strange)
+            _inspection_done(draft, there, message)
+            own -= pieces
+        if own:
+            _graded(draft, tally, item, own, strange)
+    _inspection_done(draft, tally, message)
+    _report(draft, tally.goods, strange, message.occurred_at, message.tracking_number)
     return draft.done()
+
+
+def _graded(
+    draft: Draft, tally: Tally, item: InspectedItem, pieces: int, strange: list[str]
+) -> None:
+    known = item.grade
+    if known is Grade.UNKNOWN:
+        known = Grade.DAMAGED
+        strange.append(f"a grade for {item.sku} that nobody knows, taken as damaged")
+    found = LooseGrade(grade=known, defect_confirmed=item.defect_confirmed, quantity=pieces)
+    left = arrivals.grade(draft, tally, item.sku, found, item.note, item.evidence)
+    _left_over(tally, item.sku, left, strange)
+
+
+def _inspection_done(draft: Draft, tally: Tally, message: ItemInspected) -> None:
+    arrivals.announce(draft, tally, message.occurred_at, inspector=message.inspector)
+    current = draft.put(disposal.dispose(draft, tally.goods))
+    if any(unit.state is UnitState.INSPECTED for unit in current.units):
+        draft.deadlines.append(_disposition_clock(current, draft.now))
 
 
 def _disposition_clock(current: ReturnGoods, now: datetime) -> Deadline:

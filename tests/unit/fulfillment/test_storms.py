@@ -1,0 +1,246 @@
+"""Whatever arrives, in whatever order: the counts add up, and the end is the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from random import Random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from contracts.base import Message
+from contracts.fulfillment import ItemDisposed, ReturnInspected, ReturnReceived
+from contracts.warehouse import WarehouseEvent
+from services.fulfillment.decide.draft import accounted_for
+from services.fulfillment.messages import BuyLabel, LabelRefused
+from services.fulfillment.model import LabelState, UnitState
+from services.fulfillment.transitions import DISPOSED_OF, IN_HAND
+from tests.unit.fulfillment.desk import Desk, bought
+from tests.unit.fulfillment.examples import (
+    A,
+    B,
+    JACKET,
+    an_order,
+    asked,
+    closed,
+    decided,
+    inspected,
+    received,
+    refunded,
+    return_id,
+    scanned,
+)
+
+SOLD = 4
+GRADES = ("as_new", "opened", "worn", "damaged")
+UNKNOWN = return_id("nobody")
+
+
+def assert_counts_add_up(desk: Desk) -> None:
+    in_hand: Counter[tuple[str, int]] = Counter()
+    for goods in desk.work.returns:
+        for count in goods.counts:
+            units = [unit for unit in goods.units if unit.sku == count.sku]
+            assert count.assigned == sum(accounted_for(unit) for unit in units)
+            assert 0 <= count.assigned <= count.reported
+            assert sum(item.quantity for item in count.loose) <= count.unassigned
+        keys = [unit.key for unit in goods.units]
+        assert len(keys) == len(set(keys))
+        assert all(1 <= unit.ordinal <= unit.sold for unit in goods.units)
+        assert all((unit.state is UnitState.INSPECTED) <= (unit.grade is not None)
+                   for unit in goods.units)  # fmt: skip
+        in_hand.update(unit.key for unit in goods.units if unit.state in IN_HAND)
+        live = [x for x in goods.labels
+                if x.state in (LabelState.INTENDED, LabelState.UNKNOWN, LabelState.ISSUED)]
+        assert len(live) <= 1
+    assert all(times == 1 for times in in_hand.values())
+
+
+def assert_told_once(desk: Desk) -> None:
+    for kind in (ReturnReceived, ReturnInspected):
+        told = Counter(
+            (event.return_id, line.line_id, unit)
+            for event in desk.events(kind)
+            for line in event.lines
+            for unit in line.units
+        )
+        assert all(times == 1 for times in told.values()), kind
+    disposed = Counter(
+        (event.return_id, event.line_id, unit)
+        for event in desk.events(ItemDisposed)
+        for unit in event.units
+    )
+    assert all(times == 1 for times in disposed.values())
+
+
+class RandomEvents(RuleBasedStateMachine):
+    """Two returns of one order, and everything that can happen to them."""
+
+    @initialize()
+    def ordered(self) -> None:
+        self.desk = Desk(an_order(SOLD))
+        self.sequence = {A: 0, B: 0}
+        self.events = 0
+        self.counted = 0
+        self.labels = 0
+
+    def fresh(self) -> str:
+        self.events += 1
+        return f"event-{self.events}"
+
+    @rule(id_=st.sampled_from((A, B)), quantity=st.integers(1, 3))
+    def ask(self, id_: str, quantity: int) -> None:
+        self.desk.send(asked(id_, quantity))
+
+    @rule(
+        id_=st.sampled_from((A, B)),
+        units=st.sets(st.integers(1, SOLD), min_size=1),
+        decision=st.sampled_from(("approved", "approved", "approved", "rejected", "escalated")),
+        required=st.booleans(),
+        label=st.booleans(),
+    )
+    def decide(
+        self, id_: str, units: set[int], decision: str, required: bool, label: bool
+    ) -> None:
+        self.sequence[id_] += 1
+        self.desk.send(
+            decided(
+                id_,
+                *sorted(units),
+                sequence=self.sequence[id_],
+                decision=decision,
+                required=required,
+                label=label,
+            )
+        )
+
+    @rule(id_=st.sampled_from((A, B)))
+    def close(self, id_: str) -> None:
+        self.desk.send(closed(id_))
+
+    @precondition(lambda self: self.desk.intents(BuyLabel))
+    @rule(data=st.data(), refuse=st.booleans())
+    def carrier_answers(self, data: st.DataObject, refuse: bool) -> None:
+        wish = data.draw(st.sampled_from(self.desk.intents(BuyLabel)))
+        if refuse:
+            same = wish.model_dump(include={"order_id", "return_id", "label_id", "attempt"})
+            self.desk.send(LabelRefused(**same, code="no", reason="no"))
+        else:
+            self.desk.send(bought(wish, f"T-{wish.label_id}"))
+
+    @rule(
+        id_=st.sampled_from((A, B, UNKNOWN)),
+        scan=st.sampled_from(("accepted", "in_transit", "delivered", "lost_in_space")),
+        tracking=st.sampled_from((None, "OWN-1", "OWN-2")),
+    )
+    def scan(self, id_: str, scan: str, tracking: str | None) -> None:
+        self.desk.send(scanned(scan, id_=id_, tracking=tracking, event=self.fresh()))
+
+    @rule(
+        id_=st.sampled_from((A, B, UNKNOWN)),
+        quantity=st.integers(0, 3),
+        sku=st.sampled_from((JACKET, JACKET, JACKET, "BRICK")),
+        twice=st.booleans(),
+    )
+    def receive(self, id_: str, quantity: int, sku: str, twice: bool) -> None:
+        event = received(quantity, id_=id_, sku=sku, event=self.fresh())
+        self.desk.send(*([event] * (1 + twice)))
+
+    @rule(
+        id_=st.sampled_from((A, B, UNKNOWN)),
+        quantity=st.integers(1, 3),
+        grade=st.sampled_from((*GRADES, "wrong_item", "missing", "mouldy")),
+        sku=st.sampled_from((JACKET, JACKET, JACKET, "BRICK")),
+    )
+    def inspect(self, id_: str, quantity: int, grade: str, sku: str) -> None:
+        self.desk.send(inspected(quantity, grade, id_=id_, sku=sku, event=self.fresh()))
+
+    @rule(id_=st.sampled_from((A, B)), unit=st.integers(1, SOLD))
+    def pay(self, id_: str, unit: int) -> None:
+        self.desk.send(refunded(id_, unit))
+
+    @rule(days=st.integers(1, 30))
+    def time_passes(self, days: int) -> None:
+        self.desk.at(self.desk.work.now + timedelta(days=days))
+        self.desk.due()
+
+    @invariant()
+    def counts_add_up(self) -> None:
+        assert_counts_add_up(self.desk)
+
+    @invariant()
+    def everything_is_told_once(self) -> None:
+        assert_told_once(self.desk)
+
+    @invariant()
+    def what_was_disposed_of_was_paid_or_sent_back(self) -> None:
+        for goods in self.desk.work.returns:
+            for unit in goods.units:
+                if unit.state in DISPOSED_OF:
+                    assert unit.paid or unit.state is UnitState.SENT_BACK
+
+
+TestRandomEvents = RandomEvents.TestCase
+TestRandomEvents.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def a_life(quantity: int, short: int, grades: list[str]) -> list[WarehouseEvent]:
+    """The parcels' life of one return with `quantity` units, `short` of which never came."""
+    came = quantity - short
+    life: list[WarehouseEvent] = [
+        scanned("accepted", tracking="T1", event="s1"),
+        scanned("in_transit", tracking="T1", event="s2"),
+        scanned("delivered", tracking="T1", event="s3"),
+        received(came, tracking="T1", event="r"),
+    ]
+    for number in range(came):
+        grade = grades[number % len(grades)]
+        life.append(inspected(1, grade, event=f"i{number}"))
+    return life
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    quantity=st.integers(1, 5),
+    short=st.integers(0, 2),
+    grades=st.lists(st.sampled_from(GRADES), min_size=1, max_size=3),
+    seed=st.integers(0, 2**32),
+    decided_last=st.booleans(),
+)
+def test_a_storm_ends_like_the_ordered_run(
+    quantity: int, short: int, grades: list[str], seed: int, decided_last: bool
+) -> None:
+    chance = Random(seed)
+    short = min(short, quantity)
+    units = tuple(range(1, quantity + 1))
+    opening: list[Message] = [an_order(quantity), asked(quantity=quantity), decided(A, *units)]
+    life = a_life(quantity, short, grades)
+    calm = Desk(*opening)
+    calm.buys_label("T1")
+    calm.send(*life)
+
+    storm: list[Message] = [*life, *(chance.choice(life) for _ in life)]
+    strangers = [
+        event.model_copy(update={"return_id": UNKNOWN, "tracking_number": "T404",
+                                 "event_id": f"stranger-{number}"})
+        for number, event in enumerate(chance.choices(life, k=max(1, len(storm) * 3 // 7)))
+    ]  # fmt: skip
+    storm += strangers
+    chance.shuffle(storm)
+    wild = Desk()
+    if decided_last:
+        chance.shuffle(opening)
+        middle = chance.randrange(len(storm))
+        wild.send(*storm[:middle], *opening, *storm[middle:])
+    else:
+        wild.send(*opening)
+        wild.buys_label("T1")
+        wild.send(*storm)
+    for desk in (calm, wild):
+        assert_counts_add_up(desk)
+        assert_told_once(desk)
+    end = Counter((unit.state, unit.grade) for unit in calm.goods().units)
+    assert Counter((unit.state, unit.grade) for unit in wild.goods().units) == end
+    assert len(wild.waiting) == len(strangers)
