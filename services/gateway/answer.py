@@ -10,7 +10,7 @@ from contracts.fulfillment import ReturnLabelIssued
 from contracts.lifecycle import Party, Status
 from contracts.requests import Method
 from contracts.warehouse import Grade
-from services.gateway import evolve
+from services.gateway import reserve
 from services.gateway.model import Goods, GoodsState, RefundState, View
 
 REQUESTED_WAIT = timedelta(seconds=10)
@@ -112,10 +112,8 @@ def _refunds(view: View) -> tuple[RefundAnswer, ...]:
         )
         for each in view.refunds
     ]
-    held = ((RefundState.RESERVED, each) for each in evolve.still_reserved(view))
-    given_back = (
-        (RefundState.VOIDED, each) for each in (view.reservation.voided if view.reservation else ())
-    )
+    held = ((RefundState.RESERVED, each) for each in reserve.still_held(view))
+    given_back = ((RefundState.VOIDED, each) for each in reserve.given_back(view))
     for state, allocation in (*held, *given_back):
         assert view.reservation is not None
         listed.append(

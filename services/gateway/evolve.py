@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 
 from contracts import decisions, fulfillment, lifecycle, payment, requests
 from contracts.base import Message
-from contracts.decisions import Allocation
 from contracts.warehouse import Grade
 from services.gateway.model import (
     CHANGES_MAX,
-    GIVES_BACK,
     LineGoods,
     Refund,
     RefundState,
@@ -108,31 +105,8 @@ def reservation_voided(view: View, message: payment.RefundReservationVoided) -> 
     standing = view.reservation
     if standing is None or message.decision_sequence < standing.sequence:
         return view
-    return view.model_copy(
-        update={
-            "reservation": standing.model_copy(
-                update={
-                    "sequence": message.decision_sequence,
-                    "allocations": _less(standing.allocations, message.allocations),
-                    "voided": (*standing.voided, *message.allocations),
-                }
-            )
-        }
-    )
-
-
-def _less(standing: Iterable[Allocation], voided: Iterable[Allocation]) -> tuple[Allocation, ...]:
-    gone: dict[str, int] = {}
-    for each in voided:
-        gone[each.payment_id] = gone.get(each.payment_id, 0) + each.amount
-    left = (
-        Allocation(
-            payment_id=each.payment_id,
-            amount=max(each.amount - gone.get(each.payment_id, 0), 0),
-        )
-        for each in standing
-    )
-    return tuple(each for each in left if each.amount)
+    voided = (*standing.voided, *message.allocations)
+    return view.model_copy(update={"reservation": standing.model_copy(update={"voided": voided})})
 
 
 def released(view: View, message: decisions.RefundReleased) -> View:
@@ -197,21 +171,6 @@ def _with_refund(view: View, refund: Refund) -> View:
         return view.model_copy(update={"refunds": (*view.refunds, refund)})
     refunds = tuple(refund if each.refund_id == refund.refund_id else each for each in view.refunds)
     return view.model_copy(update={"refunds": refunds})
-
-
-def still_reserved(view: View) -> tuple[Allocation, ...]:
-    """Per payment what stands reserved and is not released yet, in minor units."""
-    if view.reservation is None:
-        return ()
-    used: dict[str, int] = {}
-    for refund in view.refunds:
-        superseded = (refund.sequence or 0) < view.reservation.sequence
-        if refund.payment_id and not (refund.state in GIVES_BACK and superseded):
-            used[refund.payment_id] = used.get(refund.payment_id, 0) + refund.amount
-    return _less(
-        view.reservation.allocations,
-        [Allocation(payment_id=id_, amount=amount) for id_, amount in used.items()],
-    )
 
 
 def labelled(view: View, label: fulfillment.ReturnLabelIssued) -> View:

@@ -256,6 +256,45 @@ async def test_a_reservation_that_is_given_back_is_voided(door: Door) -> None:
     assert await states(door, return_id) == [("voided", 22200, None)]
 
 
+async def test_store_credit_for_a_refund_that_failed_uses_its_reservation_up(door: Door) -> None:
+    return_id = await door.ask()
+    credit: Json = {"refund_id": "refund-2", "method": "store_credit", "payment_id": None}
+    await door.publish("payment.events", reserved(return_id), reserved(return_id))
+    await door.publish("returns.decisions", released(return_id))
+    failed = money(
+        payment.RefundFailed,
+        return_id,
+        state="refused",
+        failure_code="declined",
+        failure_message="declined",
+        retryable=False,
+    )
+    await door.publish("payment.events", failed, reserved(return_id, decision_sequence=2))
+    assert await states(door, return_id) == [
+        ("refused", 22200, "refund-1"),
+        ("reserved", 22200, None),
+    ]
+    await door.publish("returns.decisions", released(return_id, decision_sequence=2, **credit))
+    await door.publish("payment.events", money(payment.RefundSettled, return_id, **credit))
+    assert await states(door, return_id) == [
+        ("refused", 22200, "refund-1"),
+        ("settled", 22200, "refund-2"),
+    ]
+
+
+async def test_the_answer_to_a_release_that_was_taken_back_is_not_shown_twice(door: Door) -> None:
+    return_id = await door.ask()
+    void = decisions.RefundVoided(
+        return_id=return_id, order_id="order-1001", refund_id="refund-1", reason="dispute lost"
+    )
+    answer = payment.RefundReservationVoided.model_validate(
+        reserved(return_id).model_dump(mode="json")
+    )
+    await door.publish("payment.events", reserved(return_id), answer)
+    await door.publish("returns.decisions", released(return_id), void)
+    assert await states(door, return_id) == [("voided", 22200, "refund-1")]
+
+
 async def test_a_settled_refund_can_fail_later_and_an_old_attempt_does_not_count(
     door: Door,
 ) -> None:
