@@ -11,6 +11,8 @@ from services.payment.processors.port import Processor, ProcessorError, Trouble,
 from services.payment.processors.stripe_client import StripeProcessor
 
 SANDBOX_KEY = "sk_test_sandbox"
+CHARGES = ("ch_", "py_")
+"""An order may name Stripe's charge instead of its payment intent."""
 
 
 class Processors:
@@ -27,6 +29,7 @@ class Processors:
                 key=settings.stripe_api_key or SANDBOX_KEY,
                 base=settings.stripe_api_base or None,
                 breaker=Breaker(clock),
+                charges=CHARGES,
             )
 
     def of(self, payment: PaymentFacts, *, test: bool) -> Processor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +27,8 @@ API_VERSION = "2026-10-28.endive"
 CONNECT_SECONDS_MAX = 5.0
 READ_SECONDS_MAX = 10.0
 CONNECTIONS_MAX = 64
+KEEP_SECONDS_MAX = 4.0
+"""Shorter than servers keep idle connections: a request on a dying one would have no answer."""
 PAGE = 100
 REFUND_REASON = "requested_by_customer"
 
@@ -46,16 +49,45 @@ DISPUTE = {
 """https://docs.stripe.com/api/disputes/object#dispute_object-status; all others are open."""
 
 
+class Http(stripe.HTTPXClient):
+    """Stripe's own client, with bounded waits and connections."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._timeout = httpx.Timeout(
+            READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX, pool=CONNECT_SECONDS_MAX
+        )
+        limits = httpx.Limits(max_connections=CONNECTIONS_MAX, keepalive_expiry=KEEP_SECONDS_MAX)
+        trusted = ssl.create_default_context(cafile=stripe.ca_bundle_path)
+        self._client_async = httpx.AsyncClient(verify=trusted, limits=limits)
+
+    def _get_request_args_kwargs(
+        self, method: str, url: str, headers: Any, post_data: Any
+    ) -> list[Any]:
+        # The library hands its encoded form over as `data`, which httpx deprecates for text.
+        arguments: dict[str, Any] = {"headers": headers, "timeout": self._timeout}
+        if post_data:
+            arguments["content"] = post_data
+        return [(method, url), arguments]
+
+
 class StripeProcessor:
     """`max_network_retries` is 0: every repetition is ours, with a key and a look-up of its own."""
 
-    def __init__(self, *, name: str, key: str, base: str | None, breaker: Breaker) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        key: str,
+        base: str | None,
+        breaker: Breaker,
+        charges: tuple[str, ...] = (),
+    ) -> None:
+        """`charges`: how references begin that name a charge instead of a payment intent."""
         self.name = name
+        self._charges = charges
         self._breaker = breaker
-        timeout = httpx.Timeout(
-            READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX, pool=CONNECT_SECONDS_MAX
-        )
-        self._http = stripe.HTTPXClient(timeout=timeout)
+        self._http = Http()
         self._client = stripe.StripeClient(
             key,
             http_client=self._http,
@@ -95,7 +127,7 @@ class StripeProcessor:
         disputes, refunds = [], []
         if charge.get("disputed"):
             disputes = await self._pages(
-                lambda page: self._client.v1.disputes.list_async(page), _by(payment.reference)
+                lambda page: self._client.v1.disputes.list_async(page), self._by(payment.reference)
             )
         if with_refunds or charge.get("amount_refunded", 1):
             refunds = await self._refunds(payment.reference)
@@ -109,10 +141,15 @@ class StripeProcessor:
             as_of=now,
         )
 
+    def _by(self, reference: str) -> dict[str, Any]:
+        """Stripe's filter for what belongs to a payment."""
+        name = "charge" if reference.startswith(self._charges) else "payment_intent"
+        return {name: reference}
+
     async def _charge(self, reference: str) -> dict[str, Any] | None:
         """The charge that holds the money, of a payment intent or by its own id."""
         v1 = self._client.v1
-        if not reference.startswith("pi_") and reference.startswith(("ch_", "py_")):
+        if reference.startswith(self._charges):
             return await self._ask(v1.charges.retrieve_async(reference))
         intent = await self._ask(
             v1.payment_intents.retrieve_async(reference, {"expand": ["latest_charge"]})
@@ -124,7 +161,7 @@ class StripeProcessor:
 
     async def _refunds(self, reference: str) -> list[dict[str, Any]]:
         return await self._pages(
-            lambda page: self._client.v1.refunds.list_async(page), _by(reference)
+            lambda page: self._client.v1.refunds.list_async(page), self._by(reference)
         )
 
     async def _pages(self, list_: Any, where: dict[str, Any]) -> list[dict[str, Any]]:
@@ -148,7 +185,7 @@ class StripeProcessor:
         answer = await self._ask(
             self._client.v1.refunds.create_async(
                 {  # type: ignore[arg-type]
-                    **_by(submission.payment.reference),
+                    **self._by(submission.payment.reference),
                     "amount": submission.amount,
                     "reason": REFUND_REASON,
                     "metadata": submission.metadata,
@@ -217,12 +254,6 @@ class StripeProcessor:
                 payment_reference=each.get("payment_intent") or each.get("charge") or "",
                 created_at=datetime.fromtimestamp(each["created"], tz=UTC),
             )
-
-
-def _by(reference: str) -> dict[str, Any]:
-    """Stripe's filter for what belongs to a payment."""
-    name = "charge" if reference.startswith(("ch_", "py_")) else "payment_intent"
-    return {name: reference}
 
 
 def _refund(data: dict[str, Any]) -> SeenRefund:
