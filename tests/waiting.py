@@ -29,3 +29,14 @@ async def wait_for(
         if time.monotonic() > until:
             raise AssertionError(f"{what} did not come true within {seconds} s: last {value!r}")
         await asyncio.sleep(POLL_SECONDS)
+
+
+def wait_until(
+    condition: Callable[[], Found], *, seconds: float = 30, what: str = "the condition"
+) -> Found:
+    """The first true value of a plain function, for tests without an event loop."""
+    until = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < until, f"{what} did not come true within {seconds} s: {value!r}"
+        time.sleep(POLL_SECONDS)
+    return value

@@ -1,0 +1,56 @@
+"""`python -m services.sandbox`: the outside world on SANDBOX_PORT."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import suppress
+
+from fastapi import FastAPI
+
+from services.chassis import http, server, telemetry
+from services.chassis.settings import Settings
+from services.sandbox import carrier, control, warehouse
+from services.sandbox.book import Book
+from services.sandbox.stripe_api import StripeApi
+from services.sandbox.webhooks import Clockwork
+
+BOOK_FILE = "sandbox/book.sqlite"
+
+
+def create_app(settings: Settings, book: Book, clockwork: Clockwork) -> FastAPI:
+    """The whole outside world as one app."""
+    app = http.create_app("returns sandbox")
+    app.include_router(StripeApi(book, clockwork.wake).router)
+    app.include_router(control.routes(book, clockwork.wake))
+    app.include_router(carrier.routes(book, lambda: settings.sandbox_url))
+    app.include_router(warehouse.routes(book))
+    app.include_router(warehouse.robot(settings.gateway_url))
+    return app
+
+
+async def main() -> None:
+    settings = Settings()
+    telemetry.configure("sandbox", settings)
+    book = Book(settings.returns_home / BOOK_FILE)
+    clockwork = Clockwork(book, settings.payment_url, settings.webhook_secrets()[0])
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    background = asyncio.create_task(clockwork.run())
+    try:
+        await server.serve_until(
+            stop,
+            create_app(settings, book, clockwork),
+            host=settings.listen_host,
+            port=settings.sandbox_port,
+        )
+    finally:
+        background.cancel()
+        with suppress(asyncio.CancelledError):
+            await background
+        book.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,179 @@
+"""A carrier: one label per reference, with a tracking number, a PDF and a QR code."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from services.chassis.http import Problem
+from services.sandbox.book import Book, Json
+
+CARRIER = "Sandbox Parcel"
+LABEL_VALID_SECONDS = 30 * 24 * 3600
+HOLD_SECONDS = 30
+A6_MM = (105, 148)
+CARRIER_BEHAVIOURS = (
+    "ok",
+    "refused",
+    "timeout_before",
+    "timeout_after_success",
+    "error_500_stored",
+    "error_500_after_success",
+)
+S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
+
+
+class LabelOrder(BaseModel):
+    reference: Annotated[str, Field(min_length=1, max_length=200)]
+    return_id: str
+    order_id: str
+    test: bool = False
+    to: dict[str, Any] | None = None
+    weight_grams: int | None = None
+    customs: dict[str, Any] | None = None
+    metadata: dict[str, Any] = {}
+
+
+def tracking_number(reference: str) -> str:
+    """An S10 number (UPU) with its check digit, the same for the same reference."""
+    digits = f"{int(hashlib.sha256(reference.encode()).hexdigest(), 16) % 10**8:08}"
+    total = sum(weight * int(digit) for weight, digit in zip(S10_WEIGHTS, digits, strict=True))
+    check = {10: 0, 11: 5}.get(11 - total % 11, 11 - total % 11)
+    return f"RR{digits}{check}SB"
+
+
+def rfc3339(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def routes(book: Book, base_url: Callable[[], str]) -> APIRouter:
+    router = APIRouter(prefix="/carrier", tags=["carrier"])
+
+    def issue(order: LabelOrder) -> Json:
+        known = book.get("label", order.reference)
+        if known is not None:
+            return known
+        tracking = tracking_number(order.reference)
+        label = {
+            "reference": order.reference,
+            "return_id": order.return_id,
+            "order_id": order.order_id,
+            "carrier": CARRIER,
+            "tracking_number": tracking,
+            "label_url": f"{base_url()}/carrier/labels/{tracking}.pdf",
+            "qr_url": f"{base_url()}/carrier/labels/{tracking}.png",
+            "expires_at": rfc3339(time.time() + LABEL_VALID_SECONDS),
+            "status": "active",
+            "to": order.to,
+            "customs": order.customs,
+        }
+        book.put("label", order.reference, label)
+        book.put("tracking", tracking, {"reference": order.reference})
+        return label
+
+    @router.post("/labels", status_code=201)
+    async def buy(order: LabelOrder, request: Request) -> JSONResponse:
+        mood = (book.get("mood", "carrier") or {}).get("behaviour", "ok")
+        first = book.count(f"label:{order.reference}") == 1
+        trouble = mood if first or mood == "refused" else "ok"
+        if trouble == "refused":
+            return JSONResponse(
+                {"code": "address_not_served", "message": "this address is not served"}, 422
+            )
+        if trouble == "timeout_before":
+            await _hold(request)
+        if trouble in ("timeout_before", "error_500_stored"):
+            return JSONResponse({"code": "internal", "message": "try again"}, 500)
+        with book.transaction():
+            label = issue(order)
+        if trouble == "timeout_after_success":
+            await _hold(request)
+        if trouble == "error_500_after_success":
+            return JSONResponse({"code": "internal", "message": "try again"}, 500)
+        return JSONResponse(label, 201)
+
+    @router.get("/labels")
+    async def find(reference: str) -> Json:
+        label = book.get("label", reference)
+        return {"labels": [label] if label else []}
+
+    def by_tracking(tracking: str) -> Json:
+        known = book.get("tracking", tracking)
+        label = book.get("label", known["reference"]) if known else None
+        if label is None:
+            raise Problem(404, f"no label {tracking}")
+        return label
+
+    @router.post("/labels/{tracking}/void")
+    async def void(tracking: str) -> JSONResponse:
+        label = by_tracking(tracking)
+        if label["status"] == "used":
+            return JSONResponse({"code": "already_used", "message": "it was scanned"}, 409)
+        with book.transaction():
+            book.put("label", label["reference"], label | {"status": "void"})
+        return JSONResponse(label | {"status": "void"})
+
+    @router.get("/labels/{tracking}.pdf")
+    async def pdf(tracking: str) -> Response:
+        return Response(label_pdf(by_tracking(tracking)), media_type="application/pdf")
+
+    @router.get("/labels/{tracking}.png")
+    async def png(tracking: str) -> Response:
+        return Response(qr_png(by_tracking(tracking)["tracking_number"]), media_type="image/png")
+
+    return router
+
+
+def qr_png(text: str) -> bytes:
+    import segno
+
+    out = io.BytesIO()
+    segno.make(text, error="m").save(out, kind="png", scale=8, border=4)
+    return out.getvalue()
+
+
+def label_pdf(label: Json) -> bytes:
+    """An A6 label: address, tracking number, QR code; customs data where there are any."""
+    from fpdf import FPDF
+
+    page = FPDF(format=A6_MM)
+    page.set_margin(8)
+    page.add_page()
+    page.set_font("Helvetica", "B", 16)
+    page.cell(0, 9, label["carrier"], new_x="LMARGIN", new_y="NEXT")
+    page.set_font("Helvetica", "", 9)
+    page.cell(0, 5, f"Return {label['return_id']}", new_x="LMARGIN", new_y="NEXT")
+    page.ln(3)
+    page.set_font("Helvetica", "B", 11)
+    address = label["to"] or {}
+    lines = [address.get("name"), address.get("line1"), address.get("line2")]
+    place = " ".join(
+        str(address[name]) for name in ("city", "region", "postal_code") if address.get(name)
+    )
+    for text in [*lines, place, address.get("country")]:
+        if text:
+            shown = str(text).encode("latin-1", "replace").decode("latin-1")
+            page.cell(0, 6, shown, new_x="LMARGIN", new_y="NEXT")
+    page.image(io.BytesIO(qr_png(label["tracking_number"])), x=30, y=70, w=45)
+    page.set_y(118)
+    page.set_font("Courier", "B", 14)
+    page.cell(0, 8, label["tracking_number"], align="C", new_x="LMARGIN", new_y="NEXT")
+    if label.get("customs"):
+        page.set_font("Helvetica", "", 8)
+        page.cell(0, 5, "CN22: returned goods", align="C", new_x="LMARGIN", new_y="NEXT")
+    return bytes(page.output())
+
+
+async def _hold(request: Request) -> None:
+    for _ in range(HOLD_SECONDS * 10):
+        if await request.is_disconnected():
+            return
+        await asyncio.sleep(0.1)

@@ -1,0 +1,96 @@
+"""Control calls: make payments and disputes, read the book, set stock and moods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, BaseModel, Field
+
+from services.chassis.http import Problem
+from services.sandbox.behaviours import BEHAVIOURS
+from services.sandbox.book import Book, Json
+from services.sandbox.carrier import CARRIER_BEHAVIOURS
+from services.sandbox.processor import Processor, Refused
+
+
+def _known(name: str) -> str:
+    if name not in BEHAVIOURS:
+        raise ValueError(f"is none of {', '.join(BEHAVIOURS)}")
+    return name
+
+
+def _known_to_carrier(name: str) -> str:
+    if name not in CARRIER_BEHAVIOURS:
+        raise ValueError(f"is none of {', '.join(CARRIER_BEHAVIOURS)}")
+    return name
+
+
+class NewPayment(BaseModel):
+    reference: Annotated[str, Field(min_length=1, max_length=200)]
+    amount: Annotated[int, Field(strict=True, gt=0)]
+    currency: Annotated[str, Field(pattern=r"^[A-Za-z]{3}$")]
+    method: str = "card"
+    behaviour: Annotated[str, AfterValidator(_known)] = "ok"
+
+
+class NewDispute(BaseModel):
+    reference: str
+    status: Literal["open", "won", "lost"]
+
+
+class Stock(BaseModel):
+    sku: str
+    available: Annotated[int, Field(ge=0)]
+
+
+class Mood(BaseModel):
+    behaviour: Annotated[str, AfterValidator(_known_to_carrier)]
+
+
+def routes(book: Book, wake: Callable[[], None]) -> APIRouter:
+    router = APIRouter(prefix="/sandbox", tags=["control"])
+    processor = Processor(book)
+
+    @router.post("/payments", status_code=201)
+    async def create_payment(payment: NewPayment) -> Json:
+        with book.transaction():
+            if book.get("payment_intent", payment.reference) is not None:
+                raise Problem(409, f"the payment {payment.reference} exists already")
+            processor.create_payment(
+                payment.reference,
+                payment.amount,
+                payment.currency,
+                method=payment.method,
+                behaviour=payment.behaviour,
+            )
+        return {"currency": payment.currency.upper(), **payment.model_dump(exclude={"currency"})}
+
+    @router.get("/book")
+    async def read_book() -> dict[str, Any]:
+        return {"entries": book.entries()}
+
+    @router.post("/disputes", status_code=201)
+    async def dispute(wanted: NewDispute) -> Json:
+        try:
+            with book.transaction():
+                made = processor.dispute(wanted.reference, wanted.status)
+        except Refused as refused:
+            raise Problem(404, str(refused)) from None
+        wake()
+        return {"dispute_id": made["id"], "reference": wanted.reference, "status": wanted.status}
+
+    @router.post("/inventory", status_code=201)
+    async def set_stock(stock: Stock) -> Json:
+        with book.transaction():
+            book.put("stock", stock.sku, {"available": stock.available})
+        return stock.model_dump()
+
+    @router.post("/carrier", status_code=201)
+    async def set_mood(mood: Mood) -> Json:
+        with book.transaction():
+            book.put("mood", "carrier", {"behaviour": mood.behaviour})
+        return mood.model_dump()
+
+    return router
