@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -36,7 +37,7 @@ class Warehouse:
 
     async def check_stock(self, wish: CheckStock) -> Message:
         try:
-            stock = await self._call("GET", f"/inventory/{wish.sku}")
+            stock = await self._call("GET", f"/inventory/{quote(wish.sku, safe='')}")
         except outside.Refused as no:
             if no.status != httpx.codes.NOT_FOUND:
                 raise Transient(str(no)) from no
@@ -66,7 +67,8 @@ class Warehouse:
 
     async def release(self, wish: ReleaseStock) -> Message:
         try:
-            await self._call("DELETE", f"/inventory/reservations/{wish.replacement_id}")
+            reference = quote(wish.replacement_id, safe="")
+            await self._call("DELETE", f"/inventory/reservations/{reference}")
         except outside.Refused as no:
             if no.status != httpx.codes.NOT_FOUND:
                 raise Transient(str(no)) from no
@@ -74,10 +76,13 @@ class Warehouse:
 
     async def ship(self, wish: ShipReplacement) -> Message:
         same = _same(wish)
+        body: dict[str, Any] = {
+            "reference": wish.replacement_id,
+            "sku": wish.sku,
+            "quantity": wish.quantity,
+        }
         try:
-            made = await self._shipment(
-                wish.replacement_id, wish.sku, wish.quantity, wish.recipient, wish.test
-            )
+            made = await self._shipment(wish, body)
         except outside.Refused as no:
             return ReplacementRefused(**same, code=no.code, reason=no.reason or no.code)
         return ReplacementDispatched(
@@ -88,12 +93,15 @@ class Warehouse:
         )
 
     async def send_back(self, wish: SendBack) -> Message:
-        line = wish.lines[0]
-        pieces = sum(len(each.units) for each in wish.lines)
+        """The customer's own goods: no stock of ours gets less by it."""
+        body: dict[str, Any] = {
+            "reference": wish.shipment_id,
+            "sku": wish.lines[0].sku,
+            "quantity": sum(len(each.units) for each in wish.lines),
+            "from_stock": False,
+        }
         try:
-            made = await self._shipment(
-                wish.shipment_id, line.sku, pieces, wish.recipient, wish.test
-            )
+            made = await self._shipment(wish, body)
         except outside.Refused as no:
             raise Transient(str(no)) from no
         return GoodsDispatchedBack(
@@ -125,16 +133,11 @@ class Warehouse:
         )
 
     async def _shipment(
-        self, reference: str, sku: str, quantity: int, recipient: Any, test: bool
+        self, wish: ShipReplacement | SendBack, body: dict[str, Any]
     ) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "reference": reference,
-            "sku": sku,
-            "quantity": quantity,
-            "test": test,
-        }
-        if recipient is not None:
-            body["ship_to"] = recipient.model_dump(exclude_none=True)
+        body = body | {"test": wish.test}
+        if wish.recipient is not None:
+            body["ship_to"] = wish.recipient.model_dump(exclude_none=True)
         return await self._call("POST", "/warehouse/shipments", json=body)
 
     async def _call(

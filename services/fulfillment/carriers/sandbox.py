@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -52,7 +53,7 @@ class SandboxCarrier:
             raise CarrierUnclear(str(error)) from error
 
     async def void(self, wish: VoidLabel) -> None:
-        path = f"/carrier/labels/{wish.tracking_number}/void"
+        path = f"/carrier/labels/{quote(wish.tracking_number, safe='')}/void"
         try:
             await outside.call(self._http, "POST", path)
         except outside.Refused as no:

@@ -226,7 +226,8 @@ def _already_received(
             physical_state=f"{standing + unannounced} units were counted in the warehouse",
         )
     free = max(0, facts.quantity - held)
-    if unannounced and min(line.quantity, free) + unannounced > free:
+    wanted = min(line.quantity, free)
+    if unannounced and wanted and wanted + unannounced > free:
         yield Contradiction(
             code="already_received",
             system_state=f"{free} units of {facts.sku} are with the customer",

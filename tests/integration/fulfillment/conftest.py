@@ -122,5 +122,3 @@ async def agent(drive: DriveService, world: OutsideWorld) -> Drive:
     clock = SteppedClock()
     build = partial(fulfillment.build, clock=clock)
     return await drive(build, "fulfillment", clock=clock, sandbox_url=world.url)
-
-

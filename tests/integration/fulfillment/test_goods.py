@@ -27,9 +27,9 @@ from services.fulfillment import store
 from tests.driving import START, Drive, record
 from tests.integration.fulfillment.conftest import OutsideWorld
 from tests.unit.fulfillment.examples import (
+    ORDER,
     A,
     B,
-    ORDER,
     an_order,
     asked,
     closed,
@@ -326,6 +326,8 @@ async def test_the_number_of_statements_does_not_depend_on_the_batch(
     async with agent.pool.acquire() as connection:
         connection.add_query_logger(logged)
     events = [scanned("accepted", id_=return_id(str(n))) for n in range(size)]
-    await agent.send(*events, *(received(id_=return_id(str(n)), event=f"r{n}") for n in range(size)))
+    await agent.send(
+        *events, *(received(id_=return_id(str(n)), event=f"r{n}") for n in range(size))
+    )
     assert len(await agent.published(ReturnReceived)) == size
     assert len([q for q in seen if "RESET" not in q and "pg_advisory_unlock" not in q]) <= 14

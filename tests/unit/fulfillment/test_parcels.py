@@ -19,9 +19,9 @@ from services.fulfillment.model import Scanned, Standing, UnitState
 from services.fulfillment.transitions import Impossible
 from tests.unit.fulfillment.desk import Desk
 from tests.unit.fulfillment.examples import (
+    NOW,
     A,
     B,
-    NOW,
     an_order,
     asked,
     closed,

@@ -19,9 +19,9 @@ from services.fulfillment.model import LabelState, UnitState
 from services.fulfillment.transitions import DISPOSED_OF, IN_HAND
 from tests.unit.fulfillment.desk import Desk, bought
 from tests.unit.fulfillment.examples import (
+    JACKET,
     A,
     B,
-    JACKET,
     an_order,
     asked,
     closed,
@@ -52,8 +52,11 @@ def assert_counts_add_up(desk: Desk) -> None:
         assert all((unit.state is UnitState.INSPECTED) <= (unit.grade is not None)
                    for unit in goods.units)  # fmt: skip
         in_hand.update(unit.key for unit in goods.units if unit.state in IN_HAND)
-        live = [x for x in goods.labels
-                if x.state in (LabelState.INTENDED, LabelState.UNKNOWN, LabelState.ISSUED)]
+        live = [
+            x
+            for x in goods.labels
+            if x.state in (LabelState.INTENDED, LabelState.UNKNOWN, LabelState.ISSUED)
+        ]
         assert len(live) <= 1
     assert all(times == 1 for times in in_hand.values())
 
@@ -101,9 +104,7 @@ class RandomEvents(RuleBasedStateMachine):
         required=st.booleans(),
         label=st.booleans(),
     )
-    def decide(
-        self, id_: str, units: set[int], decision: str, required: bool, label: bool
-    ) -> None:
+    def decide(self, id_: str, units: set[int], decision: str, required: bool, label: bool) -> None:
         self.sequence[id_] += 1
         self.desk.send(
             decided(
