@@ -22,6 +22,7 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 
 from services.chassis import telemetry
 from services.chassis.errors import Transient
+from services.chassis.membership import Membership
 from services.chassis.offsets import Offsets
 from services.chassis.pipeline import Pipeline, Record
 from services.chassis.settings import Settings
@@ -31,7 +32,8 @@ POLL_MS = 1_000
 BACKOFF_SECONDS_MIN = 0.1
 BACKOFF_SECONDS_MAX = 3.0
 SESSION_TIMEOUT_MS = 10_000
-HEARTBEAT_MS = 2_000
+MOCK_SESSION_TIMEOUT_MS = 3_000
+HEARTBEAT_MS = 1_000
 POLL_INTERVAL_MS_MAX = 300_000
 METADATA_AGE_MS_MAX = 30_000
 DRAIN_SECONDS_MAX = 20.0
@@ -102,13 +104,18 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             logger=None,
             apply_types=False,
         )
+        # librdkafka's broker knows no static members, and every join waits for the session's end.
+        mock = settings.embedded_broker == "librdkafka"
+        group = settings.topic(pipeline.service.name)
+        self._membership = Membership(group, settings.bootstrap_servers())
         self.subscriber = self.broker.subscriber(
             *(settings.topic(name) for name in topics),
             batch=True,
-            group_id=settings.topic(pipeline.service.name),
+            group_id=group,
+            group_instance_id=None if mock else self._membership.take(),
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
-            session_timeout_ms=SESSION_TIMEOUT_MS,
+            session_timeout_ms=MOCK_SESSION_TIMEOUT_MS if mock else SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
             listener=self,
@@ -128,6 +135,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self.subscriber.running = False
         await self._drain()
         await self.broker.stop()
+        self._membership.release()
 
     async def ping(self) -> bool:
         """Whether the broker answers."""

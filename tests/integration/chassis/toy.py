@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -191,6 +192,9 @@ class World:
     postponed: dict[str, datetime] = field(default_factory=dict)
     conflicts: int = 0
 
+    def write(self, text: str) -> None:
+        self.book.append(text)
+
     async def run(self, errand: Errand) -> Message | Again:
         await asyncio.sleep(0)
         if self.refusals.get(errand.text, 0) > 0:
@@ -198,8 +202,19 @@ class World:
             raise Transient("the world is unwell")
         if errand.text in self.postponed:
             return Again(at=self.postponed.pop(errand.text), reason="not yet")
-        self.book.append(errand.text)
+        self.write(errand.text)
         return ErrandDone(order_id=errand.order_id, return_id=errand.return_id, text=errand.text)
+
+
+@dataclass
+class LastingWorld(World):
+    """Its book is a file, so that it outlives the process; a second entry is recognised."""
+
+    path: Path = Path()
+
+    def write(self, text: str) -> None:
+        with self.path.open("a") as book:
+            book.write(f"{text}\n")
 
 
 def builder(world: World | None = None) -> Any:
@@ -234,4 +249,4 @@ def builder(world: World | None = None) -> Any:
 if __name__ == "__main__":
     from services.chassis import runtime
 
-    runtime.run(NAME, builder())
+    runtime.run(NAME, builder(LastingWorld(path=Path(os.environ["TOY_BOOK"]))))

@@ -1,0 +1,135 @@
+"""The toy as a whole: bus, relay, effects, deadlines, health."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from services.chassis import runtime
+from services.chassis.runtime import Runtime
+from services.chassis.settings import Settings
+from tests.integration.chassis import toy
+from tests.integration.chassis.bus import producing, publish, read_lifecycle
+from tests.integration.chassis.messages import evidence, order, request, return_id, review
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.asyncio
+
+
+@asynccontextmanager
+async def running(settings: Settings, world: toy.World | None = None) -> AsyncIterator[Runtime]:
+    async with runtime.running(toy.builder(world), toy.NAME, settings) as started:
+        await wait_for(lambda: _ready(started), what="readiness")
+        yield started
+
+
+async def _ready(started: Runtime) -> bool:
+    return not await started.failing_parts()
+
+
+async def account(started: Runtime, order_id: str) -> toy.Account:
+    document = await started.pool.fetchval(
+        "SELECT document FROM accounts WHERE order_id = $1", order_id
+    )
+    return toy.Account.model_validate_json(document or f'{{"order_id": "{order_id}"}}')
+
+
+async def requests_of(started: Runtime, order_id: str) -> tuple[str, ...]:
+    return (await account(started, order_id)).requests
+
+
+async def outcomes_of(started: Runtime, order_id: str) -> tuple[str, ...]:
+    return (await account(started, order_id)).outcomes
+
+
+async def test_records_go_in_and_what_follows_comes_out_keyed_and_in_order(
+    toy_settings: Settings,
+) -> None:
+    orders = [f"o{number}" for number in range(5)]
+    async with running(toy_settings) as started, producing(toy_settings) as producer:
+        for number in range(10):
+            messages = [request(each, f"{each}:{number}") for each in orders]
+            await publish(producer, toy_settings, *messages)
+        out = await read_lifecycle(toy_settings, 50)
+        for each in orders:
+            assert len(await requests_of(started, each)) == 10
+    by_key: dict[bytes, list[int]] = {}
+    for each in out:
+        body = toy.ReturnStatusChanged.model_validate_json(each.value)
+        by_key.setdefault(each.key, []).append(body.number)
+    assert by_key == {each.encode(): list(range(1, 11)) for each in orders}
+    async with running(toy_settings) as again:
+        assert await again.pool.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+async def test_a_binary_header_and_poison_stop_nobody(toy_settings: Settings) -> None:
+    async with running(toy_settings) as started, producing(toy_settings) as producer:
+        topic = toy_settings.topic("returns.requests")
+        for value in (b"\xff\xfe", b"{}", None, b""):
+            await producer.send_and_wait(
+                topic,
+                value,
+                key=b"o1",
+                headers=[("__value_schema_id", b"\x01\xff"), ("reply_to", b"orders")],
+            )
+        await publish(
+            producer,
+            toy_settings,
+            request("o1", "a"),
+            request("o1", "bad", locale=toy.POISON),
+            request("o1", "b"),
+        )
+
+        async def both() -> bool:
+            return await requests_of(started, "o1") == (return_id("a"), return_id("b"))
+
+        await wait_for(both)
+        assert await started.pool.fetchval("SELECT count(*) FROM quarantine") == 4
+
+
+async def test_effects_and_parked_messages_run_by_themselves(toy_settings: Settings) -> None:
+    world = toy.World()
+    async with running(toy_settings, world) as started, producing(toy_settings) as producer:
+        await publish(producer, toy_settings, evidence("o1", "a", "b"), review("o1"))
+
+        async def parked() -> bool:
+            return bool(await started.pool.fetchval("SELECT count(*) FROM parked"))
+
+        await wait_for(parked)
+        await publish(producer, toy_settings, order("o1"))
+
+        async def done() -> bool:
+            return set(await outcomes_of(started, "o1")) == {"done:a", "done:b", "reviewed:fine"}
+
+        await wait_for(done)
+    assert sorted(world.book) == ["a", "b"]
+
+
+async def test_readiness_names_the_part_that_fails(toy_settings: Settings) -> None:
+    broken = toy_settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    async with runtime.running(toy.builder(), toy.NAME, broken) as started:
+        app = runtime.application(started, None)
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://toy") as client:
+            answer = await client.get("/readyz")
+            assert answer.status_code == 503
+            assert set(answer.json()["failing"]) == {"broker", "relay"}
+            assert (await client.get("/healthz")).json() == {"status": "ok"}
+            assert "returns_batch_seconds" in (await client.get("/metrics")).text
+
+
+async def test_a_restart_goes_on_where_the_last_one_stopped(toy_settings: Settings) -> None:
+    async with producing(toy_settings) as producer:
+        for number in range(3):
+            async with running(toy_settings) as started:
+                await publish(producer, toy_settings, request("o1", f"r{number}"))
+
+                async def arrived(started: Runtime = started, count: int = number + 1) -> bool:
+                    return len(await requests_of(started, "o1")) == count
+
+                await wait_for(arrived)
+                duplicates = await started.pool.fetchval("SELECT count(*) FROM inbox")
+                assert duplicates == number + 1
