@@ -1,7 +1,8 @@
 """What every message shares: lenient reading, strict writing, and the field types of the wire.
 
 Reading: unknown fields are ignored and unknown enum values become ``unknown``.
-Writing (:func:`write`): refuses what a reader could not rely on.
+Writing (:func:`write`): only what the models allow can be built, so only that is written. A value
+that was read as ``unknown`` is passed on as ``unknown``: what a customer said is never lost over it.
 """
 
 from __future__ import annotations
@@ -97,14 +98,6 @@ Ratio = Annotated[float, Field(ge=0, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
 
 
-class UnknownValue(ValueError):
-    """A message cannot be written: the named field holds an enum value that nobody defined."""
-
-    def __init__(self, field: str) -> None:
-        super().__init__(f"{field}: the value 'unknown' cannot be written")
-        self.field = field
-
-
 def unknown_values(part: BaseModel, path: str = "") -> Iterator[str]:
     """The dotted paths of all fields whose enum value this reader did not know."""
     for name, field in type(part).model_fields.items():
@@ -123,5 +116,5 @@ def _unknown_in(value: Any, path: str) -> Iterator[str]:
 
 
 def write(message: BaseModel) -> bytes:
-    """The message as JSON bytes, absent fields left out. Raises UnknownValue."""
+    """The message as JSON bytes, absent fields left out."""
     return message.model_dump_json(exclude_none=True).encode()

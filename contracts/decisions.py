@@ -352,4 +352,3 @@ class ReturnClosed(Message):
     outcome: CloseOutcome
     sequence: Ordinal | None = None
     test: Flag = False
-

@@ -59,7 +59,7 @@ def message_type(message: type[Message]) -> str:
 
 
 def to_record(message: Message, envelope: Envelope) -> tuple[dict[str, str], bytes]:
-    """Headers and value of the Kafka record (binary mode). Raises UnknownValue."""
+    """Headers and value of the Kafka record (binary mode)."""
     headers = {
         "ce_specversion": SPEC_VERSION,
         "ce_id": envelope.id,
