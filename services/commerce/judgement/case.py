@@ -20,7 +20,6 @@ from contracts.base import (
 )
 from contracts.decisions import (
     Allocation,
-    DecidedLoyalty,
     Finding,
     Legs,
     RefundBreakdown,
@@ -90,6 +89,8 @@ class Case(Part):
     extra_findings: tuple[Finding, ...] = ()
     counted: Mapping[str, Count] = Field(default_factory=dict)
     """line_id -> units of this return that the warehouse has counted."""
+    linked: Flag = False
+    """A reviewer linked the order: that proves ownership, whatever id the request names."""
     sent_at: Instant | None = None
     """Proof of sending: the carrier's first scan, or a document that a person accepted."""
     received_at: Instant | None = None
@@ -114,14 +115,3 @@ class NotAllowed(Part):
     code: Identifier
     explanation: Text
     decision: ReturnDecisionMade
-
-
-__all__ = [
-    "Case",
-    "DecidedLoyalty",
-    "History",
-    "NotAllowed",
-    "OrdersOfTheYear",
-    "PastReturn",
-    "Released",
-]

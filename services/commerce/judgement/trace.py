@@ -16,8 +16,6 @@ from services.commerce.judgement.entries import Entry
 from services.commerce.judgement.notes import Note, note
 from services.commerce.quote.calculation import Earlier
 
-RULE = "trace"
-
 
 def others(case: Case) -> tuple[ReturnDecisionMade, ...]:
     """The decisions on this order that stand, of other returns: of each the latest sequence."""
@@ -122,6 +120,9 @@ def line_notes(found: list[Entry]) -> Iterator[Note]:
 def owner_notes(case: Case, order: OrderSnapshot) -> Iterator[Note]:
     """Whether the one who asks owns the order: the customer's id, or another proof of it."""
     requester = case.request.requester
+    if case.linked:
+        yield note("requester_verified", "a reviewer linked the order", "trace.owner")
+        return
     if requester is None:
         yield note("requester_verified", "the frontend vouches for the requester", "trace.owner")
         return
@@ -160,6 +161,9 @@ def fact_notes(case: Case, order: OrderSnapshot) -> Iterator[Note]:
 
 
 def _contradictions(case: Case, order: OrderSnapshot) -> Iterator[str]:
+    named = case.request.order_id
+    if named is not None and named != order.order_id and not case.linked:
+        yield f"the request names order {named}, this is {order.order_id}"
     if order.placed_at > case.now:
         yield "the order was placed in the future"
     for delivery in order.deliveries:

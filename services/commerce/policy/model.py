@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from contracts.base import Instant
 from contracts.decisions import RefundOn
@@ -18,6 +20,8 @@ from contracts.requests import MERCHANT_FAULT, ChannelType, Condition, Reason, R
 from services.commerce.law.countries import COUNTRIES
 
 DAYS_MAX = 3660
+DUPLICATE_RULE = "duplicate_rule"
+_DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
 
 class Strict(BaseModel):
@@ -26,37 +30,57 @@ class Strict(BaseModel):
 
 def _currency(code: str) -> str:
     if code not in EXPONENTS:
-        raise ValueError(f"{code!r} is no ISO 4217 currency")
+        raise ValueError(f"{code!r} is no ISO 4217 currency; write a code such as USD")
     return code
 
 
 def _country(code: str) -> str:
     if code not in COUNTRIES:
-        raise ValueError(f"{code!r} is no ISO 3166-1 country")
+        raise ValueError(f"{code!r} is no ISO 3166-1 country; write a code such as DE")
     return code
+
+
+def _place(code: str) -> str:
+    return code if code == "default" else _country(code)
 
 
 def _region(code: str) -> str:
     country, hyphen, part = code.partition("-")
     if not hyphen or not part or country not in COUNTRIES:
-        raise ValueError(f"{code!r} is no region such as US-CA")
+        raise ValueError(f"{code!r} is no region; write country and part, such as US-CA")
     return code
 
 
 def _known(value: StrEnum) -> StrEnum:
     if value.value == "unknown":
-        raise ValueError("is not one of the allowed values")
+        allowed = ", ".join(each for each in type(value) if each != "unknown")
+        raise ValueError(f"is not one of the allowed values; use one of {allowed}")
     return value
 
 
+def _email(address: str) -> str:
+    name, at, host = address.partition("@")
+    if not (name and at and host) or "@" in host or address != "".join(address.split()):
+        raise ValueError(f"{address!r} is no e-mail address")
+    return address
+
+
+def _date_and_time(value: object) -> object:
+    if isinstance(value, str) and not _DATE_AND_TIME.match(value):
+        raise ValueError("a time needs a date and a time of day, such as 2026-01-01T00:00:00Z")
+    return value
+
+
+StartsAt = Annotated[Instant, BeforeValidator(_date_and_time)]
 CurrencyKey = Annotated[str, AfterValidator(_currency)]
 CountryKey = Annotated[str, AfterValidator(_country)]
+PlaceKey = Annotated[str, AfterValidator(_place)]
 RegionKey = Annotated[str, AfterValidator(_region)]
 Amount = Annotated[int, Field(strict=True, ge=0)]
 Amounts = dict[CurrencyKey, Amount]
 Days = Annotated[int, Field(strict=True, ge=0, le=DAYS_MAX)]
 Bps = Annotated[int, Field(strict=True, ge=0, le=10_000)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 KnownCondition = Annotated[Condition, AfterValidator(_known)]
 KnownResolution = Annotated[Resolution, AfterValidator(_known)]
 KnownReason = Annotated[Reason, AfterValidator(_known)]
@@ -185,7 +209,17 @@ class Retention(Strict):
 
 
 class EscalationContact(Strict):
-    email: str = "returns@acme.example"
+    email: Annotated[str, AfterValidator(_email)] = "returns@acme.example"
+
+
+class Texts(Strict):
+    refund_timing: str = "5–7 business days"
+
+
+class ReturnAddress(Address):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    country: CountryKey
 
 
 NOT_FOR_FAULTS = Match(reason=tuple(sorted(MERCHANT_FAULT)))
@@ -198,7 +232,7 @@ BUILT_IN_RULES = tuple(
     )
     for id_, trait in (("perishables", Trait.PERISHABLE), ("personalised", Trait.PERSONALISED))
 )
-ACME = Address(
+ACME = ReturnAddress(
     name="Acme Returns",
     line1="1 Warehouse Way",
     city="Reno",
@@ -208,29 +242,30 @@ ACME = Address(
 )
 
 
+def _named_once(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    seen: set[str] = set()
+    for position, rule in enumerate(rules):
+        if rule.id in seen:
+            raise PydanticCustomError(
+                DUPLICATE_RULE,
+                "the rule id '{id}' is used twice; give each rule its own",
+                {"id": rule.id, "position": position},
+            )
+        seen.add(rule.id)
+    return rules
+
+
 class Policy(Strict):
     policy: Annotated[str, Field(min_length=1)]
     version: Annotated[str, Field(min_length=1)]
-    effective_from: Instant | None = None
+    effective_from: StartsAt | None = None
     defaults: Settings = Settings()
-    rules: tuple[Rule, ...] = BUILT_IN_RULES
+    rules: Annotated[tuple[Rule, ...], AfterValidator(_named_once)] = BUILT_IN_RULES
     limits: Limits = Limits()
     retention: Retention = Retention()
-    return_addresses: dict[str, Address] = {"default": ACME}
+    return_addresses: dict[PlaceKey, ReturnAddress] = {"default": ACME}
     escalation: EscalationContact = EscalationContact()
-    texts: dict[str, str] = {"refund_timing": "5–7 business days"}
-
-    @model_validator(mode="after")
-    def _rules_are_named_once(self) -> Policy:
-        seen: set[str] = set()
-        for rule in self.rules:
-            if rule.id in seen:
-                raise ValueError(f"rules: the id {rule.id!r} is used twice")
-            seen.add(rule.id)
-        for place in self.return_addresses:
-            if place != "default":
-                _country(place)
-        return self
+    texts: Texts = Texts()
 
     @cached_property
     def fingerprint(self) -> str:

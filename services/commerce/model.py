@@ -1,0 +1,425 @@
+"""A return as the process manager knows it: decision axis, last known goods and money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
+from typing import Generic, Self, TypeVar
+
+from pydantic import BaseModel, Field
+
+from contracts.assessments import RefundabilityAssessed, ReturnabilityAssessed
+from contracts.base import Instant, Part
+from contracts.decisions import (
+    EscalationReason,
+    LegalBasis,
+    Outcome,
+    RefundOn,
+    ReturnDecisionMade,
+    ShipOn,
+)
+from contracts.fulfillment import ReturnInspected
+from contracts.lifecycle import Party, Status
+from contracts.orders import OrderSnapshot
+from contracts.requests import Evidence, Method, ReturnRequest
+from contracts.reviews import ReviewDecided
+from services.commerce.judgement import Released
+
+ORDER_WAIT = timedelta(seconds=10)
+ASSESSMENT_WAIT = timedelta(seconds=60)
+RELEASE_WAIT = timedelta(minutes=1)
+LABEL_WAIT = timedelta(hours=1)
+PARKED_WAIT = timedelta(hours=1)
+REVIEW_WAIT = timedelta(hours=24)
+WAREHOUSE_WAIT = timedelta(hours=48)
+EVIDENCE_WAIT = timedelta(days=7)
+CHOICE_WAIT = timedelta(days=7)
+SETTLEMENT_WAIT = timedelta(days=10)
+TRANSIT_WAIT = timedelta(days=21)
+GRACE = timedelta(seconds=20)
+"""After a wait ran out: who owns it may be about to say so."""
+FACTS_AGE_MAX = timedelta(minutes=15)
+HISTORY_AGE_MAX = timedelta(days=365)
+EVIDENCE_MAX = 200
+SENTENCE_LENGTH_MAX = 600
+
+
+class State(StrEnum):
+    """The decision axis."""
+
+    REQUESTED = "requested"
+    ASSESSING = "assessing"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    AWAITING_REVIEW = "awaiting_review"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+CLOSED = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED})
+
+
+class Goods(IntEnum):
+    """Where a unit is, as far as we were told; a unit only moves on to a higher one."""
+
+    AUTHORISED = 0
+    NEVER_SENT = 1
+    OUTSTANDING = 2
+    """Its parcel was opened, and it was not in it."""
+    IN_TRANSIT = 3
+    LOST = 4
+    DELIVERED = 5
+    RECEIVED = 6
+    INSPECTED = 7
+    NOT_REQUIRED = 8
+    CLOSED = 9
+    """A person decided about it, wherever it is."""
+
+
+HERE = frozenset({Goods.RECEIVED, Goods.INSPECTED})
+DONE = frozenset({Goods.INSPECTED, Goods.NOT_REQUIRED, Goods.CLOSED})
+AT_HOME = frozenset({Goods.AUTHORISED, Goods.NEVER_SENT, Goods.OUTSTANDING})
+
+
+class Unit(Part):
+    line_id: str
+    ordinal: int
+    goods: Goods = Goods.AUTHORISED
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.line_id, self.ordinal
+
+
+class Money(StrEnum):
+    """Where a refund is, as far as we were told."""
+
+    RELEASED = "released"
+    UNDER_WAY = "under_way"
+    SETTLED = "settled"
+    FAILED = "failed"
+    VOIDING = "voiding"
+    VOIDED = "voided"
+
+
+LIVE = frozenset({Money.RELEASED, Money.UNDER_WAY, Money.SETTLED, Money.VOIDING})
+REPLACEABLE = frozenset({Money.FAILED, Money.VOIDED})
+
+
+class Refund(Part):
+    refund_id: str
+    method: Method
+    payment_id: str | None = None
+    amount: int
+    sequence: int
+    money: Money = Money.RELEASED
+    lines: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
+    alternatives: tuple[Method, ...] = ()
+    replaced: bool = False
+    """A later release pays its amount."""
+
+    @property
+    def unpaid(self) -> bool:
+        """Failed or taken back, and nothing has replaced it."""
+        return self.money in REPLACEABLE and not self.replaced
+
+
+class ReplacementState(StrEnum):
+    NONE = "none"
+    RELEASED = "released"
+    SHIPPED = "shipped"
+    FAILED = "failed"
+    WAITING = "waiting"
+    """The customer waits until it can be sent."""
+
+
+class Exchange(Part):
+    """What is sent instead of money."""
+
+    sku: str
+    quantity: int
+    ship_on: ShipOn
+    ship_by: Instant | None = None
+    state: ReplacementState = ReplacementState.NONE
+    waited: bool = False
+
+
+class Terms(Part):
+    """What stands approved: the part of the decision that the process carries out."""
+
+    sequence: int
+    currency: str
+    total: int
+    method: Method
+    refund_on: RefundOn | None = None
+    required: bool = True
+    label_provided: bool = False
+    send_by: Instant | None = None
+    legal_basis: LegalBasis
+    by_person: bool = False
+    payable: Mapping[str, tuple[int, ...]] | None = None
+    """The units that the decision releases; None: all of them once their condition holds."""
+    reference: str | None = None
+    """Of a payment that a person made."""
+
+
+class Shown(Part):
+    """The status that was published last."""
+
+    number: int
+    status: Status
+    party: Party
+    until: Instant | None = None
+    explanation: str = ""
+    overdue: int = 0
+    """How often its time ran out without anything happening."""
+
+
+class Asked(StrEnum):
+    """Why facts were asked for."""
+
+    JUDGE = "judge"
+    RELEASE = "release"
+
+
+class Promise(Part):
+    """What the customer was told before, and when it was acknowledged."""
+
+    quote_id: str
+    amount: int | None = None
+    currency: str | None = None
+    valid_until: Instant | None = None
+    acknowledged_at: Instant | None = None
+
+
+class Reversal(Part):
+    reversal_id: str
+    amount: int
+    settled: bool | None = None
+
+
+class Return(Part):
+    """The process of one return. Its request, facts and decision are papers of their own."""
+
+    return_id: str
+    order_key: str
+    """The consistency boundary: the order, or what was given for it; else the return itself."""
+    order_id: str | None = None
+    """The order, once it is known."""
+    customer_id: str | None = None
+    test: bool = False
+    state: State = State.REQUESTED
+    requested_at: Instant
+    claim: tuple[str, str] | None = None
+    """(order number, e-mail) in lower case, while no order is known."""
+    proven: bool = False
+    """A person linked the order: that proves ownership."""
+    skus: tuple[str, ...] = ()
+    reason: str = "other"
+    value: int = 0
+    """What the return is about, in minor units of the order; for the customer's history."""
+    abuse: bool = False
+    """A person refused it for fraud."""
+    promise: Promise | None = None
+    round: int = 0
+    missing: tuple[str, ...] = ()
+    """Answers of this round that have not come."""
+    asked_for: Asked = Asked.JUDGE
+    timed_out: tuple[str, ...] = ()
+    sequence: int = 0
+    outcome: Outcome | None = None
+    escalation: EscalationReason | None = None
+    case_sha256: str | None = None
+    asked_customer: bool = False
+    """A person asked the customer for evidence."""
+    chose: Method | None = None
+    """The customer's choice of a method that a person carries out."""
+    early_review: ReviewDecided | None = None
+    """A merchant's decision that came with the request."""
+    because: str = ""
+    """The standing decision in one sentence for the customer."""
+    terms: Terms | None = None
+    reserved_sequence: int = 0
+    units: tuple[Unit, ...] = ()
+    labelled: bool = False
+    sent_at: Instant | None = None
+    received_at: Instant | None = None
+    moved: bool = False
+    """A carrier or the warehouse has seen it: no cancelling any more."""
+    weight_deviation_bps: int = 0
+    parts: tuple[Released, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    disputes: tuple[str, ...] = ()
+    """Open disputes that stand in the way."""
+    exchange: Exchange | None = None
+    reversals: tuple[Reversal, ...] = ()
+    shown: Shown | None = None
+    notice: str | None = None
+    """Why something that was asked for was not done; told with the next status."""
+
+    def but(self, **changes: object) -> Self:
+        return self.model_copy(update=changes)
+
+    @property
+    def closed(self) -> bool:
+        return self.state in CLOSED
+
+    @property
+    def released_keys(self) -> frozenset[tuple[str, int]]:
+        """Units for which money was released."""
+        return frozenset(
+            (line.line_id, unit)
+            for part in self.parts
+            for line in part.release.lines
+            for unit in line.units
+        )
+
+    @property
+    def released_amount(self) -> int:
+        return sum(part.release.amount for part in self.parts)
+
+    @property
+    def anything_released(self) -> bool:
+        started = self.exchange is not None and self.exchange.state is not ReplacementState.NONE
+        return bool(self.parts) or started
+
+    def refund(self, refund_id: str) -> Refund | None:
+        return next((each for each in self.refunds if each.refund_id == refund_id), None)
+
+    def with_refund(self, changed: Refund) -> Self:
+        return self.but(
+            refunds=tuple(
+                changed if each.refund_id == changed.refund_id else each for each in self.refunds
+            )
+        )
+
+    @property
+    def unpaid(self) -> tuple[Refund, ...]:
+        return tuple(each for each in self.refunds if each.unpaid)
+
+    @property
+    def all_settled(self) -> bool:
+        """Everything approved is released and settled, or the replacement shipped."""
+        assert self.terms is not None
+        if self.exchange is not None:
+            return self.exchange.state is ReplacementState.SHIPPED
+        live = [each for each in self.refunds if not each.replaced]
+        if any(each.money is not Money.SETTLED for each in live):
+            return False
+        return sum(each.amount for each in live) >= self.terms.total
+
+    def units_at(self, *places: Goods) -> tuple[Unit, ...]:
+        return tuple(unit for unit in self.units if unit.goods in places)
+
+    @property
+    def goods_done(self) -> bool:
+        return all(unit.goods in DONE for unit in self.units)
+
+
+class Facts(Part):
+    """The last answers of fulfillment and payment, and what the warehouse found."""
+
+    returnability: ReturnabilityAssessed | None = None
+    refundability: RefundabilityAssessed | None = None
+    inspection: ReturnInspected | None = None
+    """All inspections of this return together."""
+
+
+class Order(Part):
+    """An order as it stands, and what happened to it."""
+
+    snapshot: OrderSnapshot
+    disputes: tuple[str, ...] = ()
+    """Payments under an open dispute."""
+
+    @property
+    def order_id(self) -> str:
+        return self.snapshot.order_id
+
+    @property
+    def value(self) -> int:
+        """Goods in minor units, after discounts."""
+        return sum(
+            line.unit_price * line.quantity - line.discount_total for line in self.snapshot.lines
+        )
+
+
+Read = TypeVar("Read", bound=BaseModel)
+
+
+class Paper(Generic[Read]):
+    """A stored document that is parsed only when somebody reads it."""
+
+    __slots__ = ("_kind", "_text", "_value")
+
+    def __init__(self, kind: type[Read], text: str | None = None, value: Read | None = None):
+        self._kind, self._text, self._value = kind, text, value
+
+    @classmethod
+    def of(cls, value: Read) -> Paper[Read]:
+        return cls(type(value), None, value)
+
+    def read(self) -> Read:
+        if self._value is None:
+            assert self._text is not None
+            self._value = self._kind.model_validate_json(self._text)
+        return self._value
+
+    @property
+    def text(self) -> str:
+        if self._text is None:
+            assert self._value is not None
+            self._text = self._value.model_dump_json(exclude_none=True)
+        return self._text
+
+
+class Dossier:
+    """A return with its papers. Immutable by convention: every change makes a new one."""
+
+    __slots__ = ("current", "facts", "made", "request", "standing")
+
+    def __init__(
+        self,
+        current: Return,
+        request: Paper[ReturnRequest],
+        facts: Paper[Facts],
+        standing: Paper[ReturnDecisionMade] | None = None,
+        made: tuple[ReturnDecisionMade, ...] = (),
+    ) -> None:
+        self.current = current
+        self.request = request
+        self.facts = facts
+        self.standing = standing
+        """The decision with the highest sequence."""
+        self.made = made
+        """Decisions that are not stored yet."""
+
+    @property
+    def return_id(self) -> str:
+        return self.current.return_id
+
+
+def chosen(units: tuple[Unit, ...]) -> dict[str, tuple[int, ...]]:
+    """Units as line_id -> ordinals."""
+    found: dict[str, list[int]] = {}
+    for unit in units:
+        found.setdefault(unit.line_id, []).append(unit.ordinal)
+    return {line_id: tuple(sorted(ordinals)) for line_id, ordinals in found.items()}
+
+
+def keys(units: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, int]]:
+    return ((line_id, ordinal) for line_id, ordinals in units.items() for ordinal in ordinals)
+
+
+def with_evidence(request: ReturnRequest, added: tuple[Evidence, ...]) -> ReturnRequest:
+    """The request with more evidence: each id once, the oldest kept, at most EVIDENCE_MAX."""
+    known = {each.evidence_id for each in request.evidence}
+    new = tuple(each for each in added if each.evidence_id not in known)
+    return request.model_copy(update={"evidence": (*request.evidence, *new)[:EVIDENCE_MAX]})
+
+
+def oldest_facts(facts: Facts) -> datetime | None:
+    """How old the facts are that a decision rests on; None: there are none."""
+    known = [each.as_of for each in (facts.returnability, facts.refundability) if each is not None]
+    return min(known, default=None)

@@ -1,0 +1,160 @@
+"""The legal floor of a policy file: a rule that names a place must give what its law gives.
+
+Only rules that name a country or a region and reach consumers are refused; defaults and general
+rules load, and the law overrules them for the buyers it protects (the linter says so).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from contracts.decisions import RefundOn
+from contracts.orders import BuyerType
+from contracts.requests import MERCHANT_FAULT, Condition, Resolution
+from services.commerce.law.protection import FEE_TAX_IN_FULL, conformity_in, withdrawal_in
+from services.commerce.law.provisions import NATIONAL, ROWS
+from services.commerce.law.rows import Withdrawal
+from services.commerce.policy.model import FeeTax, Payer, Policy, Rule, WindowAnchor
+
+LATE = frozenset({RefundOn.RECEIPT, RefundOn.INSPECTION})
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """A rule that gives less than a law row; `position` is its place among the rules."""
+
+    position: int
+    row_id: str
+    message: str
+
+
+def shortfalls(policy: Policy) -> Iterator[Shortfall]:
+    """What makes a policy unlawful, rule by rule, with the row it falls short of."""
+    for position, rule in enumerate(policy.rules):
+        if not reaches_consumers(rule):
+            continue
+        for country, region in places(rule):
+            for row_id, what in _short(policy, rule, country, region):
+                row = ROWS[row_id]
+                cited = _cited(row_id, country)
+                yield Shortfall(
+                    position,
+                    row_id,
+                    f"rule `{rule.id}` falls short of {cited} for {country}: {what}"
+                    f" ({row.citation}); mend it, or limit the rule to buyer_type [business]",
+                )
+
+
+def _cited(row_id: str, country: str) -> str:
+    """The row, and the right that it is a part of, as national law has it."""
+    row = withdrawal_in(country)
+    if row is None or row.id != "EU-WD-GOODS" or not row_id.startswith("EU-"):
+        return row_id
+    wider = [each for each in (row.id, NATIONAL.get(country)) if each not in (None, row_id)]
+    return f"{row_id} ({', '.join(str(each) for each in wider)})" if wider else row_id
+
+
+def reaches_consumers(rule: Rule) -> bool:
+    wanted = rule.when.buyer_type
+    if wanted is not None and BuyerType.CONSUMER not in wanted:
+        return False
+    out = rule.unless
+    if out is None or out.given != ("buyer_type",):
+        return True
+    return BuyerType.CONSUMER not in (out.buyer_type or ())
+
+
+def places(rule: Rule) -> list[tuple[str, str | None]]:
+    """The countries and regions that a rule names."""
+    named: list[tuple[str, str | None]] = [(each, None) for each in rule.when.country or ()]
+    for each in rule.when.region or ():
+        country, _, region = each.partition("-")
+        if rule.when.country is None or country in rule.when.country:
+            named = [place for place in named if place != (country, None)]
+            named.append((country, region))
+    return named
+
+
+def _short(
+    policy: Policy, rule: Rule, country: str, region: str | None
+) -> Iterator[tuple[str, str]]:
+    row = withdrawal_in(country)
+    if row is not None and not _is_excluded(rule, row):
+        yield from _withdrawal(policy, rule, row)
+    yield from _fault(rule, country)
+    in_full = country in FEE_TAX_IN_FULL.countries and region in FEE_TAX_IN_FULL.regions
+    if in_full and rule.set.named().get("restocking_fee_tax") is FeeTax.PROPORTIONAL:
+        yield FEE_TAX_IN_FULL.id, "tax comes back in full: set restocking_fee_tax: full"
+
+
+def _is_excluded(rule: Rule, row: Withdrawal) -> bool:
+    """Whether the rule reaches only what the law itself takes out of the right."""
+    traits = rule.when.trait
+    if not traits:
+        return False
+    unsealed = rule.when.condition is not None and Condition.UNOPENED not in rule.when.condition
+    return all(
+        trait in row.excluded or (unsealed and trait in row.excluded_when_unsealed)
+        for trait in traits
+    )
+
+
+def _withdrawal(policy: Policy, rule: Rule, row: Withdrawal) -> Iterator[tuple[str, str]]:
+    named = rule.set.named()
+    if "window_days" in named or "window_anchor" in named:
+        least = row.window_days
+        anchor = named.get("window_anchor", policy.defaults.window_anchor)
+        if anchor is not WindowAnchor.DELIVERED:
+            least += policy.defaults.transit_days
+        days = named.get("window_days", policy.defaults.window_days)
+        if isinstance(days, int) and days < least:
+            yield (
+                row.id,
+                f"the window is {days} days from {anchor}, the law gives {row.window_days} from"
+                f" possession: set window_days to at least {least}",
+            )
+    if named.get("returnable") is False:
+        exclusions = "EU-ART16" if row.id == "EU-WD-GOODS" else row.id
+        yield (
+            exclusions,
+            "the law lets these goods be returned: remove returnable: false, or limit the rule to"
+            f" what the law excludes ({_exclusions(row)})",
+        )
+    if rule.set.restocking_fee_bps and "restocking_fee_bps" in named:
+        fees = "EU-DIMVALUE" if row.id == "EU-WD-GOODS" else row.id
+        yield fees, "no restocking fee on a withdrawal: set restocking_fee_bps: 0"
+    if not row.consumer_pays_way_back and named.get("return_shipping") is Payer.CUSTOMER:
+        yield row.id, "the merchant pays the way back: set return_shipping: merchant"
+    if row.pays_on_proof_of_sending and named.get("refund_on") in LATE:
+        waits = "EU-WITHHOLD" if row.id == "EU-WD-GOODS" else row.id
+        yield (
+            waits,
+            "the refund may wait for the proof of sending at most: set refund_on:"
+            " proof_of_sending or approval",
+        )
+    if "resolutions" in named and Resolution.REFUND not in rule.set.resolutions:
+        yield row.id, "a withdrawal brings the money back: add refund to resolutions"
+
+
+def _exclusions(row: Withdrawal) -> str:
+    always = sorted(row.excluded)
+    opened = sorted(row.excluded_when_unsealed)
+    return ", ".join([*always, *(f"{trait} once opened" for trait in opened)]) or "nothing"
+
+
+def _fault(rule: Rule, country: str) -> Iterator[tuple[str, str]]:
+    """Rules for faults only, where the law gives the money back at once."""
+    row = conformity_in(country)
+    reasons = rule.when.reason
+    if row is None or not row.refund_at_once or not reasons or row.days is None:
+        return
+    if not MERCHANT_FAULT.issuperset(reasons):
+        return
+    named = rule.set.named()
+    if "window_days" in named and rule.set.window_days < row.days:
+        yield row.id, f"faulty goods can be rejected for {row.days} days: raise window_days"
+    if named.get("returnable") is False:
+        yield row.id, "faulty goods can be rejected: remove returnable: false"
+    if "resolutions" in named and Resolution.REFUND not in rule.set.resolutions:
+        yield row.id, "faulty goods bring the money back: add refund to resolutions"
