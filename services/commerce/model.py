@@ -244,9 +244,8 @@ class Return(Part):
     units: tuple[Unit, ...] = ()
     labelled: bool = False
     sent_at: Instant | None = None
+    delivered_at: Instant | None = None
     received_at: Instant | None = None
-    moved: bool = False
-    """A carrier or the warehouse has seen it: no cancelling any more."""
     weight_deviation_bps: int = 0
     parts: tuple[Released, ...] = ()
     refunds: tuple[Refund, ...] = ()
@@ -264,6 +263,11 @@ class Return(Part):
     @property
     def closed(self) -> bool:
         return self.state in CLOSED
+
+    @property
+    def moved(self) -> bool:
+        """A carrier or the warehouse has seen it: no cancelling any more."""
+        return any((self.sent_at, self.delivered_at, self.received_at))
 
     @property
     def released_keys(self) -> frozenset[tuple[str, int]]:
