@@ -62,14 +62,12 @@ def assert_counts_add_up(desk: Desk) -> None:
 
 
 def assert_told_once(desk: Desk) -> None:
-    for kind in (ReturnReceived, ReturnInspected):
-        told = Counter(
-            (event.return_id, line.line_id, unit)
-            for event in desk.events(kind)
-            for line in event.lines
-            for unit in line.units
-        )
-        assert all(times == 1 for times in told.values()), kind
+    for events in (desk.events(ReturnReceived), desk.events(ReturnInspected)):
+        told: Counter[tuple[str | None, str, int]] = Counter()
+        for event in events:
+            for line in event.lines:
+                told.update((event.return_id, line.line_id, unit) for unit in line.units)
+        assert all(times == 1 for times in told.values())
     disposed = Counter(
         (event.return_id, event.line_id, unit)
         for event in desk.events(ItemDisposed)
