@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,12 @@ def _breaks(old: Schema, new: Schema, old_root: Schema, new_root: Schema, path: 
             for before in befores:
                 tried = [_breaks(before, after, old_root, new_root, path) for after in afters]
                 if all(tried):
-                    found += min(tried, key=len)
+                    found += min(tried, key=lambda each: len(each))
             return found
     if old.get("type") != new.get("type"):
         return [f"{where}: the type was {old.get('type')} and is {new.get('type')}"]
-    if set(old.get("enum", ())) - set(new.get("enum", old.get("enum", ()))):
+    values: list[str] = old.get("enum", [])
+    if set(values) - set(new.get("enum", values)):
         found.append(f"{where}: enum values were taken away")
     befores, afters = old.get("properties", {}), new.get("properties", {})
     for name, before in befores.items():
@@ -74,7 +76,7 @@ def _breaks(old: Schema, new: Schema, old_root: Schema, new_root: Schema, path: 
     return found
 
 
-_TIGHTER = {
+_TIGHTER: dict[str, Callable[[Any, Any], bool]] = {
     "minimum": lambda before, after: after > before,
     "maximum": lambda before, after: after < before,
     "minLength": lambda before, after: after > before,

@@ -11,7 +11,7 @@ from datetime import datetime
 import httpx
 from fastapi import Request
 
-from contracts.base import Message, UnknownValue
+from contracts.base import Message
 from services.chassis import ids, outbox
 from services.chassis.clock import Clock
 from services.chassis.errors import Poison
@@ -44,7 +44,10 @@ class Gateway:
         return self.clock.now()
 
     def row(self, request: Request, body: Message, *, key: str, ce_id: str) -> OutboxRow:
-        """An outbox row for `body`. Raises Problem 413 and 422 for what no reader could take."""
+        """An outbox row for `body`. Raises Problem 413 for what no broker would take."""
+        unknown = [(field, intake.NOT_KNOWN) for field in unknown_values(body)]
+        if unknown:
+            raise intake.invalid(unknown)
         envelope = outbox.envelope_for(body, id_=ce_id, service=NAME, now=self.now(), cause=None)
         trace = request.headers.get("traceparent", "")
         if TRACEPARENT.match(trace):
@@ -52,8 +55,6 @@ class Gateway:
         prefix = self.settings.topic_prefix
         try:
             return outbox.row(body, service=NAME, prefix=prefix, key=key, envelope=envelope)
-        except UnknownValue as error:
-            raise intake.invalid([(error.field, intake.NOT_KNOWN)]) from error
         except Poison as error:
             raise Problem(413, str(error)) from error
 

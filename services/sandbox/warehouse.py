@@ -42,6 +42,8 @@ class Shipment(BaseModel):
     quantity: Annotated[int, Field(gt=0)]
     ship_to: dict[str, Any] | None = None
     test: bool = False
+    from_stock: bool = True
+    """False for goods that go back to the customer they came from."""
 
 
 class Play(BaseModel):
@@ -103,7 +105,7 @@ def routes(book: Book) -> APIRouter:
                 "shipped_at": rfc3339(time.time()),
             }
             book.put("shipment", wanted.reference, made)
-            if known is None:
+            if known is None and wanted.from_stock:
                 book.delete("reservation", wanted.reference)
                 left = book.get("stock", wanted.sku) or {"available": STOCK_DEFAULT}
                 book.put("stock", wanted.sku, {"available": left["available"] - wanted.quantity})
