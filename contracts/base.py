@@ -1,8 +1,8 @@
 """What every message shares: lenient reading, strict writing, and the field types of the wire.
 
 Reading: unknown fields are ignored and unknown enum values become ``unknown``.
-Writing (:func:`write`): only what the models allow can be built, so only that is written. A value
-that was read as ``unknown`` is passed on as ``unknown``: what a customer said is never lost over it.
+Writing (:func:`write`): only what the models allow can be built, so only that is written. What
+was read as ``unknown`` is passed on as ``unknown``: nothing a customer said is lost over it.
 """
 
 from __future__ import annotations

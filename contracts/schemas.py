@@ -52,7 +52,7 @@ def _breaks(old: Schema, new: Schema, old_root: Schema, new_root: Schema, path: 
             for before in befores:
                 tried = [_breaks(before, after, old_root, new_root, path) for after in afters]
                 if all(tried):
-                    found += min(tried, key=lambda each: len(each))
+                    found += min(tried, key=lambda each: len(list(each)))
             return found
     if old.get("type") != new.get("type"):
         return [f"{where}: the type was {old.get('type')} and is {new.get('type')}"]
