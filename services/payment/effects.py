@@ -103,15 +103,19 @@ class Effects:
                 for payment in intent.payments
             ]
         )
-        if any(d.state is DisputeState.OPEN for look in looks for d in look.disputes):
-            return _result(intent, Result.HELD, looks)
+        there = looks[0].refund(intent.refund_id)
+        if intent.method is PROCESSOR_METHOD and there is not None:
+            return _result(intent, Result.SEEN, looks, seen=there)
+        disputes = {each.state for look in looks for each in look.disputes}
+        if DisputeState.OPEN in disputes or DisputeState.LOST in disputes:
+            if await store.is_claimed(self._pool, intent):
+                return _result(intent, Result.NO_ANSWER, looks, explanation="interrupted")
+            if DisputeState.OPEN in disputes:
+                return _result(intent, Result.HELD, looks)
         if intent.method is not PROCESSOR_METHOD:
             return _result(intent, Result.CLEARED, looks)
-        if any(d.state is DisputeState.LOST for look in looks for d in look.disputes):
+        if DisputeState.LOST in disputes:
             return _result(intent, Result.DECLINED, looks, code="dispute_lost", explanation=LOST)
-        there = looks[0].refund(intent.refund_id)
-        if there is not None:
-            return _result(intent, Result.SEEN, looks, seen=there)
         claimed_at = self._clock.now()
         if not await store.claim(self._pool, intent, claimed_at):
             return _result(intent, Result.NO_ANSWER, looks, explanation="interrupted")

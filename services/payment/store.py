@@ -48,6 +48,7 @@ SELECT order_id, document,
         AND b.holder = o.customer_id AND b.unit = o.currency AND NOT b.test) AS credit
 FROM order_money AS o WHERE order_id = ANY($1::text[])
 """
+# An event is stored once and for ever.
 LOAD_EVENTS = "SELECT event_id FROM webhook_events WHERE event_id = ANY($1::text[])"
 # Under the lock of CREDIT_NOTES: the next number is the last one plus one, without gaps.
 LOAD_LAST_NOTES = """
@@ -62,6 +63,7 @@ ON CONFLICT (order_id) DO UPDATE SET version = EXCLUDED.version,
     customer_id = EXCLUDED.customer_id, loyalty_account = EXCLUDED.loyalty_account,
     currency = EXCLUDED.currency, document = EXCLUDED.document
 """
+# Rows are only added; a twin adds nothing.
 INSERT_PAYMENTS = """
 INSERT INTO payments (order_id, payment_id, processor, processor_reference)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
@@ -81,12 +83,14 @@ INSERT INTO refund_intents (refund_id, return_id, order_id, method, payment_id, 
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
     $7::text[], $8::integer[], $9::text[], $10::boolean[], $11::text[], $12::timestamptz[])
 """
+# A history: rows are only added, under the lock of their order.
 INSERT_MOVES = """
 INSERT INTO refund_moves (refund_id, event, state, attempt, idempotency_key, processor_reference,
     detail, cause, at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::text[],
     $7::text[], $8::text[], $9::timestamptz[])
 """
+# Under the lock of CREDIT_NOTES; a number given twice fails.
 INSERT_NOTES = """
 INSERT INTO credit_notes (series, ordinal, number, order_id, return_id, refund_id, rate_bps, net,
     tax, currency, original_reference, period, test, at)
@@ -94,6 +98,7 @@ SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[
     $7::integer[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[],
     $13::boolean[], $14::timestamptz[])
 """
+# A second credit of the same refund fails.
 INSERT_CREDITS = """
 INSERT INTO store_credits (credit_id, customer_id, order_id, return_id, refund_id, amount,
     currency, test, at)
@@ -112,6 +117,10 @@ CLAIM = """
 INSERT INTO submissions (refund_id, attempt, tries, idempotency_key, at)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING refund_id
 """
+# Rows are never deleted: once true, always true.
+CLAIMED = """
+SELECT EXISTS (SELECT FROM submissions WHERE refund_id = $1 AND attempt = $2 AND tries = $3)
+"""
 PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
@@ -121,6 +130,11 @@ async def claim(pool: Any, intent: messages.SubmitRefund, now: datetime) -> bool
         CLAIM, intent.refund_id, intent.attempt, intent.tries, intent.key, now
     )
     return row is not None
+
+
+async def is_claimed(pool: Any, intent: messages.SubmitRefund) -> bool:
+    """Whether somebody has taken the right to submit this try."""
+    return bool(await pool.fetchval(CLAIMED, intent.refund_id, intent.attempt, intent.tries))
 
 
 @dataclass(kw_only=True)

@@ -12,6 +12,7 @@ from services.payment.decide.draft import Draft, Facts, MoneyDecision, Posting, 
 from services.payment.messages import Result
 from services.payment.model import (
     ABSENCE_SECONDS_MIN,
+    FAILED_STATES,
     KEY_TRUSTED_HOURS_MAX,
     REFUND_ATTEMPTS_MAX,
     SUBMISSION_TRIES_MAX,
@@ -102,6 +103,9 @@ def see(draft: Draft, refund: Refund, seen: SeenRefund) -> None:
             draft.ignored = "another object that came to nothing"
             return
         raise Impossible(f"{seen.reference} beside {refund.processor_reference}: refunded twice")
+    if refund.state in FAILED_STATES and refund.processor_reference == seen.reference:
+        draft.ignored = "seen before it failed"  # failed is final at the processor
+        return
     was_settled = refund.state is RefundState.SETTLED
     moved = draft.advance(
         refund,
