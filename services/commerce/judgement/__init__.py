@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contracts.decisions import EscalationReason, Finding, ReturnDecisionMade
 from contracts.requests import Method
 from contracts.reviews import ReviewDecided
-from services.commerce.judgement import deciding
+from services.commerce.judgement import deciding, inspection
 from services.commerce.judgement.case import (
     Case,
     History,
@@ -47,6 +47,8 @@ def judge(case: Case, *, counterfactual: bool = True) -> ReturnDecisionMade:
     """
     if case.order is None:
         return deciding.unknown_order(case)
+    if case.inspection is not None:
+        return inspection.decide(case, case.order, case.inspection)
     return deciding.decide(case, deciding.steps(case, case.order))
 
 

@@ -13,6 +13,7 @@ from contracts.base import (
     Flag,
     Identifier,
     Instant,
+    MinorUnits,
     Ordinal,
     Part,
     SignedMinorUnits,
@@ -81,6 +82,7 @@ class Case(Part):
     earlier: tuple[ReturnDecisionMade, ...] = ()
     """Decisions on the same order that stand; one of this very return gives its sequence."""
     inspection: ReturnInspected | None = None
+    """All lines that were inspected so far."""
     policy: Policy
     sequence: Ordinal | None = None
     """The sequence to use; absent: one more than this return's in `earlier`, or 1."""
@@ -88,7 +90,11 @@ class Case(Part):
     """Assessments that never came: `returnability`, `refundability`."""
     extra_findings: tuple[Finding, ...] = ()
     counted: Mapping[str, Count] = Field(default_factory=dict)
-    """line_id -> units of this return that the warehouse has counted."""
+    """line_id -> units of this return that the warehouse has counted, inspected or not."""
+    released: Mapping[str, tuple[Ordinal, ...]] = Field(default_factory=dict)
+    """line_id -> ordinals whose money has been released before."""
+    released_amount: MinorUnits = 0
+    """What has been released of this return so far, in minor units."""
     linked: Flag = False
     """A reviewer linked the order: that proves ownership, whatever id the request names."""
     sent_at: Instant | None = None

@@ -379,8 +379,9 @@ def inputs_sha256(case: Case) -> str:
         digest.update(b"-" if part is None else part.model_dump_json().encode())
         digest.update(b"\n")
     digest.update(
-        f"{case.now.isoformat()} {case.sequence} {case.timed_out} {sorted(case.counted.items())}"
-        f" {case.sent_at} {case.received_at} {case.extra_findings}".encode()
+        f"{case.now.isoformat()} {case.sequence} {case.timed_out} {sorted(case.released.items())}"
+        f" {sorted(case.counted.items())}"
+        f" {case.linked} {case.sent_at} {case.received_at} {case.extra_findings}".encode()
     )
     return digest.hexdigest()
 

@@ -6,8 +6,6 @@ from calendar import monthrange
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-import holidays
-
 from services.commerce.law import zones
 from services.commerce.law.rows import Clock, Deadline, Withdrawal
 
@@ -18,6 +16,8 @@ CALENDARS_MAX = 1024
 @lru_cache(maxsize=CALENDARS_MAX)
 def holidays_of(country: str, year: int) -> frozenset[date]:
     """The nationwide public holidays of a year; empty where no calendar is known."""
+    import holidays  # loads for a third of a second; only some places and days need it
+
     try:
         return frozenset(holidays.country_holidays(country, years=year))
     except NotImplementedError:

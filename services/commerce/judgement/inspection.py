@@ -1,0 +1,261 @@
+"""The decision after an inspection: as promised, or a person looks before money moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from contracts.decisions import (
+    Finding,
+    Outcome,
+    Release,
+    ReturnDecisionMade,
+    Verdict,
+)
+from contracts.fulfillment import InspectedLine, ReturnInspected
+from contracts.orders import OrderSnapshot
+from contracts.requests import Condition, CountedLine, Reason
+from contracts.warehouse import Grade
+from services.commerce.judgement import cases, deciding, parts, trace
+from services.commerce.judgement.case import Case
+from services.commerce.judgement.entries import Entry
+from services.commerce.judgement.judged import Judged
+from services.commerce.judgement.notes import Note, confidence, first_reason, note
+from services.commerce.policy import weights
+
+WORSE = {Condition.UNOPENED: 0, Condition.OPENED: 1, Condition.WORN: 2, Condition.DAMAGED: 3}
+GRADES = {Grade.AS_NEW: 0, Grade.OPENED: 1, Grade.WORN: 2, Grade.DAMAGED: 3}
+RULE = "inspection"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What the inspection found, in findings, and how many units of each line were counted."""
+
+    notes: tuple[Note, ...]
+    inspected: dict[str, int]
+
+
+def decide(case: Case, order: OrderSnapshot, inspection: ReturnInspected) -> ReturnDecisionMade:
+    """The next sequence: approved with what may be paid, or escalated with what conflicts.
+
+    A standing approval of this return stays what it is; only what the inspection found is judged.
+    """
+    judged = deciding.steps(case, order)
+    unconfirmed = _unconfirmed(inspection)
+    counts_as_withdrawal = {
+        entry.bought.line_id
+        for entry in judged.standing
+        if entry.bought is not None
+        and entry.bought.line_id in unconfirmed
+        and entry.fault
+        and entry.right is not None
+    }
+    if counts_as_withdrawal:
+        judged = deciding.steps(case, order, _reasons(case, judged, counts_as_withdrawal))
+    standing = trace.own(case)
+    if standing is None or standing.decision is not Outcome.APPROVED or counts_as_withdrawal:
+        base = deciding.decide(case, judged)
+    else:
+        base = _carried_on(case, judged, standing)
+    if base.decision is Outcome.REJECTED:
+        return base
+    found = _found(judged, base, inspection, counts_as_withdrawal)
+    return _after(case, judged, base, found)
+
+
+def _unconfirmed(inspection: ReturnInspected) -> frozenset[str]:
+    return frozenset(line.line_id for line in inspection.lines if line.defect_confirmed is False)
+
+
+def _reasons(case: Case, judged: Judged, withdrawn: set[str]) -> tuple[Reason, ...]:
+    """The claimed reasons, but a defect that was not there counts as a change of mind."""
+    changed = {
+        id(entry.asked)
+        for entry in judged.entries
+        if entry.bought is not None and entry.bought.line_id in withdrawn
+    }
+    return tuple(
+        Reason.CHANGED_MIND if id(line) in changed else line.reason for line in case.request.lines
+    )
+
+
+def _carried_on(case: Case, judged: Judged, standing: ReturnDecisionMade) -> ReturnDecisionMade:
+    """The standing approval as the next sequence, made now from what is known now."""
+    fresh = deciding.decide(case, judged)
+    return standing.model_copy(
+        update={
+            "sequence": max(deciding.sequence_of(case), standing.sequence + 1),
+            "facts": fresh.facts,
+            "refund_due": fresh.refund_due,
+            "decided_by": deciding.AGENT,
+            "decided_at": case.now,
+            "counterfactual": None,
+        }
+    )
+
+
+def _found(
+    judged: Judged,
+    base: ReturnDecisionMade,
+    inspection: ReturnInspected,
+    withdrawn: set[str],
+) -> Found:
+    approved = parts.approved_units(base)
+    by_line = {
+        entry.bought.line_id: (position, entry)
+        for position, entry in reversed(list(enumerate(judged.entries)))
+        if entry.bought is not None and entry.stands
+    }
+    inspected: dict[str, int] = {}
+    notes: list[Note] = []
+    for line in inspection.lines:
+        inspected[line.line_id] = inspected.get(line.line_id, 0) + line.quantity
+        known = by_line.get(line.line_id)
+        if known is None or line.line_id not in approved:
+            notes.append(_unexpected(f"{line.quantity} of {line.sku} that nobody announced"))
+            continue
+        position, entry = known
+        notes += _graded(line, entry, position)
+        if line.line_id in withdrawn:
+            notes.append(
+                note(
+                    "withdrawal_pays_anyway",
+                    "the defect was not confirmed; a withdrawal in its period pays anyway",
+                    RULE,
+                    line=position,
+                )
+            )
+    for line_id, quantity in inspected.items():
+        expected = len(approved.get(line_id, ()))
+        if line_id in approved and quantity > expected:
+            notes.append(_unexpected(f"{quantity} of line {line_id}, {expected} were approved"))
+    if not any(each.asks_a_person for each in notes):
+        notes.append(note("inspected_as_promised", "the goods are as promised", RULE))
+    return Found(notes=tuple(notes), inspected=inspected)
+
+
+def _unexpected(what: str) -> Note:
+    return note("unexpected_goods", f"the warehouse found {what}", RULE)
+
+
+def _graded(line: InspectedLine, entry: Entry, position: int) -> Iterator[Note]:
+    if line.grade is Grade.WRONG_ITEM:
+        said = f"{line.quantity} of {line.sku} are another thing"
+        yield note("wrong_item_returned", said, RULE, line=position)
+    elif line.grade is Grade.MISSING:
+        said = f"{line.quantity} of {line.sku} were not in the parcel"
+        yield note("item_missing", said, RULE, line=position)
+    elif line.grade is Grade.UNKNOWN:
+        yield note("grade_unknown", "the grade is not known here", RULE, line=position)
+    elif not entry.fault and GRADES[line.grade] > WORSE.get(entry.condition, 1):
+        yield note(
+            "grade_worse_than_declared",
+            f"{line.sku} was declared {entry.condition} and is {line.grade}".replace("_", " "),
+            RULE,
+            line=position,
+        )
+    if entry.fault and entry.withdrawal is None and line.defect_confirmed is False:
+        yield note(
+            "defect_not_confirmed",
+            f"{entry.reason.replace('_', ' ')} was claimed, the inspection found no such thing",
+            RULE,
+            line=position,
+        )
+
+
+def _after(
+    case: Case, judged: Judged, base: ReturnDecisionMade, found: Found
+) -> ReturnDecisionMade:
+    findings = (*base.findings, *(each.finding for each in found.notes))
+    sure = confidence(findings)
+    here, missing = _counted(case, base, found)
+    decision = base.model_copy(
+        update={
+            "findings": findings,
+            "confidence": sure,
+            "confidence_band": weights.band(sure),
+            "refund_on": None,
+            "release": None,
+            "escalation": None,
+            "decision": Outcome.APPROVED,
+            "return_": base.return_.model_copy(update={"outstanding": missing}),
+        }
+    )
+    reason = _reason(base, found, findings)
+    if reason is not None:
+        return cases.escalated(
+            case,
+            judged.order,
+            _under_review(decision, judged, found),
+            reason,
+            cases.basis_of(case, judged),
+        )
+    if not missing and not case.released:
+        return decision
+    return decision.model_copy(update={"release": _release(case, judged, decision, here)})
+
+
+def _reason(
+    base: ReturnDecisionMade, found: Found, findings: tuple[Finding, ...]
+) -> weights.Reason | None:
+    if base.decision is Outcome.ESCALATED:
+        return first_reason(findings) or (
+            base.escalation.reason if base.escalation is not None else None
+        )
+    return first_reason(each.finding for each in found.notes)
+
+
+def _counted(
+    case: Case, base: ReturnDecisionMade, found: Found
+) -> tuple[dict[str, tuple[int, ...]], tuple[CountedLine, ...]]:
+    """The units that were inspected, lowest ordinals first, and how many are not there yet."""
+    here: dict[str, tuple[int, ...]] = {}
+    missing: list[CountedLine] = []
+    for line_id, approved in parts.approved_units(base).items():
+        inspected = found.inspected.get(line_id, 0)
+        here[line_id] = tuple(sorted(approved)[:inspected])
+        counted = max(inspected, case.counted.get(line_id, 0))
+        if counted < len(approved):
+            missing.append(CountedLine(line_id=line_id, quantity=len(approved) - counted))
+    return here, tuple(missing)
+
+
+def _release(
+    case: Case,
+    judged: Judged,
+    decision: ReturnDecisionMade,
+    here: dict[str, tuple[int, ...]],
+) -> Release | None:
+    """What may be paid now; None where that is everything."""
+    new = {
+        line_id: tuple(unit for unit in ordinals if unit not in case.released.get(line_id, ()))
+        for line_id, ordinals in here.items()
+    }
+    before = parts.running(case, decision, judged, case.released)
+    until = parts.running(
+        case,
+        decision,
+        judged,
+        {line_id: (*case.released.get(line_id, ()), *new[line_id]) for line_id in new},
+    )
+    first = parts.part_of(decision, before, (), case.released)
+    return parts.part_of(decision, until, (first,), new).release
+
+
+def _under_review(decision: ReturnDecisionMade, judged: Judged, found: Found) -> ReturnDecisionMade:
+    """Lines with a conflict are for review; the others stay approved."""
+    positions = {each.line for each in found.notes if each.asks_a_person}
+    in_doubt = {
+        entry.bought.line_id
+        for position, entry in enumerate(judged.entries)
+        if entry.bought is not None and position in positions
+    }
+    everything = None in positions
+    lines = tuple(
+        line.model_copy(update={"verdict": Verdict.REVIEW})
+        if line.verdict is Verdict.APPROVED and (everything or line.line_id in in_doubt)
+        else line
+        for line in decision.lines
+    )
+    return decision.model_copy(update={"decision": Outcome.ESCALATED, "lines": lines})
