@@ -12,7 +12,10 @@ from services.chassis.clock import Clock, WallClock
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.fulfillment import outside
+from services.fulfillment.carriers import easypost
+from services.fulfillment.carriers.port import Carrier
 from services.fulfillment.carriers.sandbox import SandboxCarrier
+from services.fulfillment.configuration import CarrierSettings
 from services.fulfillment.executors import Labels, all_executors
 from services.fulfillment.handlers import all_handlers
 from services.fulfillment.sites import Sites
@@ -26,13 +29,21 @@ def build(settings: Settings, pool: Any, clock: Clock | None = None) -> Service[
     """The service; its outside world is at SANDBOX_URL."""
     http = outside.client(settings.sandbox_url)
     sandbox = SandboxCarrier(http)
-    labels = Labels(sandbox, sandbox, clock or WallClock())
+    labels = Labels(_carrier(CarrierSettings(), sandbox), sandbox, clock or WallClock())
     return Service(
         name=NAME,
         work=lambda now: FulfillmentWork(now=now),
         handlers=all_handlers(read_sites(settings.policy_path)),
         executors=all_executors(labels, Warehouse(http)),
     )
+
+
+def _carrier(settings: CarrierSettings, sandbox: Carrier) -> Carrier:
+    if settings.carrier == "sandbox":
+        return sandbox
+    if not settings.easypost_api_key:
+        raise SystemExit("CARRIER=easypost needs EASYPOST_API_KEY")
+    return easypost.EasyPost(easypost.client(settings.easypost_api_key, settings.easypost_api_base))
 
 
 def read_sites(policy_path: str) -> Sites:

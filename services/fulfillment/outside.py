@@ -54,8 +54,10 @@ async def call(
         raise Unclear(f"{method} {path}: {answer.status_code}")
     body = _json(answer)
     if answer.is_client_error:
-        reason = str(body.get("message") or body.get("detail") or answer.text)
-        code = str(body.get("code") or f"http_{answer.status_code}")
+        nested = body.get("error")
+        fault: dict[str, Any] = nested if isinstance(nested, dict) else body
+        reason = str(fault.get("message") or fault.get("detail") or answer.text)
+        code = str(fault.get("code") or f"http_{answer.status_code}")
         raise Refused(answer.status_code, code, reason[:REASON_LENGTH_MAX])
     return body
 
