@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from services.ops.embedded import kafka_jars
 from services.ops.embedded.processes import StartFailed
@@ -18,6 +19,7 @@ class Broker(Protocol):
     """A started broker. `kind` is `kafka` or `librdkafka`."""
 
     kind: str
+    process: subprocess.Popen[Any]
 
     @property
     def bootstrap(self) -> str:
@@ -28,6 +30,9 @@ class Broker(Protocol):
 
     def create_topics(self, topics: Sequence[NamedTopic]) -> None:
         """Create what does not exist yet."""
+
+    def start_again(self) -> None:
+        """After its process ended: over the same data and port. Raises StartFailed."""
 
     def stop(self) -> None:
         """End it and wait for the end."""

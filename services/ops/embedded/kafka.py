@@ -34,6 +34,8 @@ class Kafka:
         self.keep = keep
         self.port = port or processes.free_port()
         self.log = self.folder.with_suffix(".log")
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
         self.process = self._start()
         # log_level 0: while the broker starts, refused connections are no news.
         self.admin = AdminClient(
@@ -51,8 +53,6 @@ class Kafka:
 
     def _start(self) -> subprocess.Popen[bytes]:
         distribution = kafka_jars.prepared()
-        if not self.keep:
-            shutil.rmtree(self.folder, ignore_errors=True)
         if not (self.folder / "meta.properties").exists():
             shutil.copytree(distribution.folder / "data", self.folder, dirs_exist_ok=True)
         (self.folder / ".lock").unlink(missing_ok=True)
@@ -96,6 +96,10 @@ class Kafka:
             except KafkaException as refused:
                 if refused.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise
+
+    def start_again(self) -> None:
+        """After its process ended: over the same data and port. Raises StartFailed."""
+        self.process = self._start()
 
     def stop(self) -> None:
         """End it: cleanly when its data is kept, else at once."""

@@ -180,9 +180,11 @@ def _fetch(folder: Path, java: str) -> None:
     (fresh / "pom.xml").write_text(POM)
     repository = fresh / "repository"  # not ~/.m2: nothing outside our folder is touched
     _run(
-        ["mvn", "-q", "-B", "-ntp", "-f", str(fresh / "pom.xml"), COPY_PLUGIN]
-        + [f"-Dmaven.repo.local={repository}", f"-DoutputDirectory={fresh / 'lib'}"]
-        + ["-DincludeScope=runtime"],
+        [
+            *("mvn", "-q", "-B", "-ntp", "-f", str(fresh / "pom.xml"), COPY_PLUGIN),
+            *(f"-Dmaven.repo.local={repository}", f"-DoutputDirectory={fresh / 'lib'}"),
+            "-DincludeScope=runtime",
+        ],
         folder=fresh,
         seconds=FETCH_SECONDS_MAX,
         what="Maven could not fetch Kafka: check that this machine reaches a Maven repository",

@@ -60,6 +60,10 @@ class MockBroker:
         for _ in topics:
             self._answer()
 
+    def start_again(self) -> None:
+        """It cannot: what it held is gone. Raises StartFailed."""
+        raise StartFailed("the broker inside librdkafka ended, and all it held: start again")
+
     def stop(self) -> None:
         """End it, with all it holds."""
         self.process.kill()

@@ -184,7 +184,7 @@ def start(
     """Start PostgreSQL and wait until it accepts connections. Raises StartFailed."""
     folder = folder.resolve()
     log = log or folder.parent / f"{folder.name}.log"
-    if not (folder / "PG_VERSION").exists():
+    if not exists(folder):
         _initialise(folder, log)
     _end_leftover(folder)
     port = port or processes.free_port()
@@ -206,6 +206,11 @@ def start(
         stop(server)
         raise
     return server
+
+
+def exists(folder: Path) -> bool:
+    """Whether a database was made in this folder."""
+    return (folder / "PG_VERSION").exists()
 
 
 def stop(server: Server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.01
+FREE_PORTS = (15_000, 32_000)
 LOG_TAIL_BYTES_MAX = 2000
 
 
@@ -23,11 +25,26 @@ class StartFailed(Exception):
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
+    """A TCP port of the loopback interface that nobody listens on.
+
+    Below the range from which the kernel takes the ports of outgoing connections, so that a
+    service which was killed finds its port still free.
+    """
+    while True:
+        port = random.randrange(*FREE_PORTS)
+        if port_is_free(port):
+            return port
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on this port of the loopback interface."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def dies_with_parent(signal_number: int = signal.SIGKILL) -> Callable[[], None] | None:
@@ -69,7 +86,7 @@ def spawn(
             env=dict(environment) if environment is not None else None,
             cwd=folder,
             start_new_session=True,
-            preexec_fn=dies_with_parent(on_parent_death),  # noqa: PLW1509 one prctl, no locks
+            preexec_fn=dies_with_parent(on_parent_death),
         )
 
 
