@@ -32,7 +32,7 @@ async def publish(producer: AIOKafkaProducer, settings: Settings, *messages: Any
 
 
 async def read_lifecycle(settings: Settings, count: int) -> list[Any]:
-    """At least `count` records of the lifecycle topic."""
+    """The records of the lifecycle topic, until they have `count` different ids."""
     consumer = AIOKafkaConsumer(
         settings.topic("returns.lifecycle"),
         bootstrap_servers=settings.kafka_bootstrap_servers,
@@ -42,7 +42,7 @@ async def read_lifecycle(settings: Settings, count: int) -> list[Any]:
     found: list[Any] = []
     try:
         async with asyncio.timeout(30):
-            while len(found) < count:
+            while len({dict(each.headers)["ce_id"] for each in found}) < count:
                 for records in (await consumer.getmany(timeout_ms=500)).values():
                     found.extend(records)
     finally:
