@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from contracts.decisions import EscalationReason, Finding, ReturnDecisionMade
+from contracts.decisions import EscalationReason, Finding, Outcome, ReturnDecisionMade
 from contracts.requests import Method
 from contracts.reviews import ReviewDecided
-from services.commerce.judgement import deciding, inspection
+from services.commerce.judgement import approval, deciding, inspection, reviewing, wording
 from services.commerce.judgement.case import (
     Case,
     History,
@@ -20,6 +20,7 @@ from services.commerce.judgement.case import (
     PastReturn,
     Released,
 )
+from services.commerce.judgement.counterfactual import smallest_change
 
 __all__ = [
     "Case",
@@ -35,6 +36,7 @@ __all__ = [
     "review",
     "reviewer_paragraph",
     "settle_by",
+    "stale",
     "without",
 ]
 
@@ -42,14 +44,21 @@ __all__ = [
 def judge(case: Case, *, counterfactual: bool = True) -> ReturnDecisionMade:
     """The decision on a case: approved, rejected or escalated. Never raises.
 
-    With `case.inspection` it is the decision after inspection. `counterfactual=False` leaves out
-    the smallest change that would have led to another outcome (slower: it decides many times).
+    With `case.inspection` it is the decision after inspection. What is not approved tells the
+    smallest change that would have led to another outcome, found by deciding again and again;
+    `counterfactual=False` leaves that out.
     """
     if case.order is None:
         return deciding.unknown_order(case)
     if case.inspection is not None:
         return inspection.decide(case, case.order, case.inspection)
-    return deciding.decide(case, deciding.steps(case, case.order))
+    judged = deciding.steps(case, case.order)
+    decision = deciding.decide(case, judged)
+    if not counterfactual or decision.decision is Outcome.APPROVED:
+        return decision
+    late = max((entry.days_late for entry in judged.standing), default=0)
+    change = smallest_change(case, decision, late, lambda other: judge(other, counterfactual=False))
+    return decision.model_copy(update={"counterfactual": change})
 
 
 def release(
@@ -64,7 +73,7 @@ def release(
     `already` are this approval's earlier parts. The part that completes the approval takes every
     remainder, so that all parts sum to it exactly.
     """
-    raise NotImplementedError
+    return approval.release(case, standing, units, already)
 
 
 def review(
@@ -76,12 +85,13 @@ def review(
     Over `four_eyes_above` the first of two reviewers gets NotAllowed with code
     `second_reviewer_needed`, whose decision remembers them.
     """
-    raise NotImplementedError
+    return reviewing.review(case, standing, decided)
 
 
 def stale(case: Case, standing: ReturnDecisionMade) -> ReturnDecisionMade:
     """The case published again because a review was bound to a hash that no longer stands."""
-    raise NotImplementedError
+    why = "the review was about an earlier state of the case: look again"
+    return approval.again(case, standing, "stale_review", why)
 
 
 def escalate(
@@ -93,28 +103,28 @@ def escalate(
     findings: tuple[Finding, ...] = (),
 ) -> ReturnDecisionMade:
     """A standing decision that now needs a person; amounts, units and settlement are kept."""
-    raise NotImplementedError
+    return approval.escalate(case, standing, reason, context=context, findings=findings)
 
 
 def settle_by(
     case: Case, standing: ReturnDecisionMade, method: Method, reference: str | None = None
 ) -> ReturnDecisionMade:
     """A new approved sequence with another settlement method, chosen by customer or person."""
-    raise NotImplementedError
+    return approval.settle_by(case, standing, method, reference)
 
 
 def without(
     case: Case, standing: ReturnDecisionMade, units: Mapping[str, Sequence[int]]
 ) -> ReturnDecisionMade:
     """A new approved sequence without these units (line_id -> ordinals): they never came."""
-    raise NotImplementedError
+    return approval.without(case, standing, units)
 
 
 def customer_sentence(decision: ReturnDecisionMade) -> str:
     """One sentence for the customer, from the decision's own findings and numbers."""
-    raise NotImplementedError
+    return wording.customer_sentence(decision)
 
 
 def reviewer_paragraph(decision: ReturnDecisionMade) -> str:
     """A paragraph for a reviewer: what, why, how sure, what each number rests on."""
-    raise NotImplementedError
+    return wording.reviewer_paragraph(decision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from contracts.base import Part
@@ -22,7 +22,7 @@ from contracts.decisions import (
 from contracts.fulfillment import ReturnInspected
 from contracts.money import Money
 from contracts.orders import OrderSnapshot
-from services.commerce.judgement import money
+from services.commerce.judgement import money, trace
 from services.commerce.judgement.case import Case
 from services.commerce.judgement.judged import Judged
 from services.commerce.policy import weights
@@ -67,6 +67,12 @@ def basis_of(case: Case, judged: Judged) -> Basis:
             :SIGNALS_SHOWN_MAX
         ],
     )
+
+
+def keeping_its_reservation(basis: Basis, decision: ReturnDecisionMade) -> Basis:
+    """An escalation leaves the reservation: that money counts as what can go back."""
+    reserved = sum(each.amount for each in decision.settlement.allocations)
+    return replace(basis, refundable=max(basis.refundable or 0, reserved))
 
 
 def _facts(case: Case, judged: Judged) -> Iterable[CaseFact]:
@@ -149,7 +155,20 @@ def escalated(
         context=gathered,
         case=shown,
     )
-    return sealed(decision.model_copy(update={"escalation": escalation}))
+    return remembering(case, sealed(decision.model_copy(update={"escalation": escalation})))
+
+
+def remembering(case: Case, decision: ReturnDecisionMade) -> ReturnDecisionMade:
+    """The first of two approvals is kept while the case that was looked at stays the same."""
+    before = trace.own(case)
+    new = decision.escalation
+    if before is None or before.escalation is None or new is None:
+        return decision
+    first = before.escalation.context.get(FIRST_APPROVAL)
+    if first is None or before.escalation.case.case_sha256 != new.case.case_sha256:
+        return decision
+    context = new.context | {FIRST_APPROVAL: first}
+    return decision.model_copy(update={"escalation": new.model_copy(update={"context": context})})
 
 
 def sealed(decision: ReturnDecisionMade) -> ReturnDecisionMade:

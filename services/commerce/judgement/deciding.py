@@ -131,7 +131,7 @@ def decide(case: Case, judged: Judged) -> ReturnDecisionMade:
             ).finding
         )
         reason = weights.Reason.LOW_CONFIDENCE
-    decision = _assembled(case, judged, findings, sure, approved=reason is None)
+    decision = assembled(case, judged, findings, sure, approved=reason is None)
     if reason is None:
         return decision
     return cases.escalated(case, judged.order, decision, reason, cases.basis_of(case, judged))
@@ -161,9 +161,10 @@ def _rejected(
     )
 
 
-def _assembled(
+def assembled(
     case: Case, judged: Judged, findings: list[Finding], sure: float, *, approved: bool
 ) -> ReturnDecisionMade:
+    """An approved or escalated decision with the amounts that were calculated."""
     computed = judged.amount
     marked = _marked(judged, approved=approved)
     outcome = Outcome.APPROVED if approved else Outcome.ESCALATED

@@ -41,34 +41,51 @@ def decide(case: Case, order: OrderSnapshot, inspection: ReturnInspected) -> Ret
 
     A standing approval of this return stays what it is; only what the inspection found is judged.
     """
-    judged = deciding.steps(case, order)
+    first = deciding.steps(case, order)
+    withdrawn = _withdrawn(first, inspection)
+    judged = _as_withdrawal(case, order, first, withdrawn)
+    standing = trace.own(case)
+    if standing is None or standing.decision is not Outcome.APPROVED:
+        base = deciding.decide(case, judged)
+    else:
+        base = _carried_on(case, judged, standing, anew=bool(withdrawn))
+    if base.decision is Outcome.REJECTED:
+        return base
+    return _after(case, judged, base, _found(judged, base, inspection, withdrawn))
+
+
+def judged(case: Case, order: OrderSnapshot, inspection: ReturnInspected) -> Judged:
+    """The steps over a case whose goods have been inspected."""
+    first = deciding.steps(case, order)
+    return _as_withdrawal(case, order, first, _withdrawn(first, inspection))
+
+
+def _withdrawn(judged: Judged, inspection: ReturnInspected) -> frozenset[str]:
+    """Lines whose defect was not confirmed, but which a withdrawal in its period pays anyway."""
     unconfirmed = _unconfirmed(inspection)
-    counts_as_withdrawal = {
+    return frozenset(
         entry.bought.line_id
         for entry in judged.standing
         if entry.bought is not None
         and entry.bought.line_id in unconfirmed
         and entry.fault
         and entry.right is not None
-    }
-    if counts_as_withdrawal:
-        judged = deciding.steps(case, order, _reasons(case, judged, counts_as_withdrawal))
-    standing = trace.own(case)
-    if standing is None or standing.decision is not Outcome.APPROVED or counts_as_withdrawal:
-        base = deciding.decide(case, judged)
-    else:
-        base = _carried_on(case, judged, standing)
-    if base.decision is Outcome.REJECTED:
-        return base
-    found = _found(judged, base, inspection, counts_as_withdrawal)
-    return _after(case, judged, base, found)
+    )
+
+
+def _as_withdrawal(
+    case: Case, order: OrderSnapshot, judged: Judged, withdrawn: frozenset[str]
+) -> Judged:
+    if not withdrawn:
+        return judged
+    return deciding.steps(case, order, _reasons(case, judged, withdrawn))
 
 
 def _unconfirmed(inspection: ReturnInspected) -> frozenset[str]:
     return frozenset(line.line_id for line in inspection.lines if line.defect_confirmed is False)
 
 
-def _reasons(case: Case, judged: Judged, withdrawn: set[str]) -> tuple[Reason, ...]:
+def _reasons(case: Case, judged: Judged, withdrawn: frozenset[str]) -> tuple[Reason, ...]:
     """The claimed reasons, but a defect that was not there counts as a change of mind."""
     changed = {
         id(entry.asked)
@@ -80,26 +97,37 @@ def _reasons(case: Case, judged: Judged, withdrawn: set[str]) -> tuple[Reason, .
     )
 
 
-def _carried_on(case: Case, judged: Judged, standing: ReturnDecisionMade) -> ReturnDecisionMade:
-    """The standing approval as the next sequence, made now from what is known now."""
-    fresh = deciding.decide(case, judged)
-    return standing.model_copy(
-        update={
-            "sequence": max(deciding.sequence_of(case), standing.sequence + 1),
-            "facts": fresh.facts,
-            "refund_due": fresh.refund_due,
-            "decided_by": deciding.AGENT,
-            "decided_at": case.now,
-            "counterfactual": None,
-        }
+def _carried_on(
+    case: Case, judged: Judged, standing: ReturnDecisionMade, *, anew: bool
+) -> ReturnDecisionMade:
+    """The standing approval as the next sequence: what it rests on is not asked again.
+
+    `anew`: its amounts are those of the withdrawal that it turned out to be.
+    """
+    fresh = deciding.assembled(
+        case, judged, list(standing.findings), standing.confidence, approved=True
     )
+    update: dict[str, object] = {
+        "sequence": max(deciding.sequence_of(case), standing.sequence + 1),
+        "decided_by": standing.decided_by,
+        "policy": standing.policy,
+    }
+    if anew:
+        return fresh.model_copy(update=update)
+    update |= {
+        "facts": fresh.facts,
+        "refund_due": fresh.refund_due,
+        "decided_at": case.now,
+        "counterfactual": None,
+    }
+    return standing.model_copy(update=update)
 
 
 def _found(
     judged: Judged,
     base: ReturnDecisionMade,
     inspection: ReturnInspected,
-    withdrawn: set[str],
+    withdrawn: frozenset[str],
 ) -> Found:
     approved = parts.approved_units(base)
     by_line = {

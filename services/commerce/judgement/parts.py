@@ -184,7 +184,10 @@ def part_of(
     }
     paid = sum(each.refund.total for each in already)
     whole = standing.refund or NOTHING
-    refund = _bounded(amounts, whole.model_copy(update={"total": max(whole.total - paid, 0)}))
+    left = max(whole.total - paid, 0)
+    refund = _bounded(amounts, whole.model_copy(update={"total": left}))
+    if until.refund == whole:
+        refund = _exactly(left, refund)
     reversed_before = sum(each.legs.loyalty.points_to_reverse for each in already)
     restored_before = sum(each.legs.loyalty.points_to_restore for each in already)
     return Released(
@@ -210,6 +213,21 @@ def part_of(
             tax=_new_tax(until.tax, already),
         ),
     )
+
+
+def _exactly(total: int, refund: RefundBreakdown) -> RefundBreakdown:
+    """The last part pays all that is left, also where earlier parts were paid on other terms."""
+    amounts = {name: getattr(refund, name) for name in (*GIVEN, *DEDUCTED)}
+    rest = total - refund.total
+    for name in DEDUCTED:
+        less = min(max(rest, 0), amounts[name])
+        amounts[name] -= less
+        rest -= less
+    if rest > 0:
+        amounts["items"] += rest
+    else:
+        amounts["diminished_value"] -= rest
+    return RefundBreakdown(**amounts, total=total)
 
 
 def _new_tax(until: Sequence[TaxLeg], already: Sequence[Released]) -> tuple[TaxLeg, ...]:
