@@ -5,10 +5,21 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from tests.integration.gateway.door import Door, running
-from tests.stores import NewStore
+from tests.stores import Stores
+
+TABLES = ("returns", "orders", "idempotency_keys", "outbox", "inbox", "quarantine")
 
 
-@pytest_asyncio.fixture
-async def door(new_store: NewStore) -> AsyncIterator[Door]:
-    async with running(new_store("gateway").runtime_url) as opened:
-        yield opened
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def opened(stores: Stores) -> AsyncIterator[Door]:
+    database = stores.clone("gateway")
+    async with running(database.runtime_url) as door:
+        yield door
+    stores.drop(database)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def door(opened: Door) -> Door:
+    """The module's gateway, over an empty store."""
+    await opened.pool.execute("".join(f"DELETE FROM {table};" for table in TABLES))
+    return opened

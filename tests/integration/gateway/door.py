@@ -168,7 +168,8 @@ async def running(database_url: str, **settings: Any) -> AsyncIterator[Door]:
     runtime = SimpleNamespace(settings=found, pool=pool, clock=clock, tasks=[])
     app = http.create_app("gateway", **gateway_app.APP)
     gateway_app.routes(app, cast(Runtime, runtime))
-    with socket.socket() as listener:
+    # Named as TCP, so that asyncio turns Nagle's algorithm off for its connections.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         config = uvicorn.Config(

@@ -15,7 +15,7 @@ from services.gateway.api import examples
 from tests.integration.gateway.door import Door, Json, a_request, new_id, running
 from tests.stores import NewStore
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 RETURN = new_id()
 CALLS: dict[tuple[str, str], tuple[set[str], Json]] = {
@@ -41,7 +41,7 @@ def bearing(scope: str) -> dict[str, str]:
     return {"Authorization": f"Bearer key-of-{scope}"}
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def guarded(new_store: NewStore, tmp_path: Path) -> AsyncIterator[Door]:
     """A gateway with one key for each scope, and one for asking and reviewing."""
     keys = {digest(f"key-of-{scope}"): {"name": scope, "scopes": [scope]} for scope in SCOPES}

@@ -13,7 +13,7 @@ from contracts.topics import MESSAGES
 from services.chassis.http import PROBLEM
 from tests.integration.gateway.door import Door, Json, new_id
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PINNED = {
     "/orders/{order_id}": {"put"},
@@ -30,7 +30,7 @@ PINNED = {
     "/warehouse/receipts": {"post"},
     "/warehouse/inspections": {"post"},
 }
-CALLS_FUZZED = 250
+CALLS_FUZZED = 400
 
 
 def references(value: Any) -> set[str]:

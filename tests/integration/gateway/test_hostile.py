@@ -11,9 +11,10 @@ import pytest
 from contracts.lifecycle import Status
 from services.chassis.http import BODY_BYTES_MAX, PROBLEM
 from services.gateway.api import examples
-from tests.integration.gateway.door import Door, a_request, new_id
+from tests.integration.gateway.door import Door, a_request, new_id, running
+from tests.stores import NewStore
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WRITES = {
     "/returns": ("POST", examples.REQUEST),
@@ -185,15 +186,16 @@ async def test_unknown_paths_methods_and_schemas_are_problems(door: Door) -> Non
         assert is_problem(answer, status), (method, path, answer.status_code, answer.text)
 
 
-async def test_a_store_that_is_away_is_said_to_be_away(door: Door) -> None:
-    return_id = await door.ask()
-    await door.pool.close()
-    for path in ("/returns", f"/returns/{return_id}"):
-        answer = await door.http.get(path)
-        assert is_problem(answer, 503)
-        assert answer.headers["retry-after"]
-    posted = await door.http.post("/returns", json=a_request())
-    assert is_problem(posted, 503)
+async def test_a_store_that_is_away_is_said_to_be_away(new_store: NewStore) -> None:
+    async with running(new_store("gateway").runtime_url) as door:
+        return_id = await door.ask()
+        await door.pool.close()
+        for path in ("/returns", f"/returns/{return_id}"):
+            answer = await door.http.get(path)
+            assert is_problem(answer, 503)
+            assert answer.headers["retry-after"]
+        posted = await door.http.post("/returns", json=a_request())
+        assert is_problem(posted, 503)
 
 
 async def test_a_commerce_that_is_away_is_said_to_be_away(door: Door) -> None:

@@ -21,7 +21,7 @@ from tests.integration.gateway.door import (
     new_id,
 )
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def money(kind: type[payment.RefundMessage], return_id: str, **more: Any) -> payment.RefundMessage:

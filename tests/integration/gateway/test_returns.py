@@ -10,7 +10,7 @@ from contracts import requests
 from contracts.lifecycle import Status
 from tests.integration.gateway.door import Door, Json, a_decision, a_request, an_order, new_id
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_a_202_means_that_the_request_is_stored_to_be_published_and_can_be_seen(

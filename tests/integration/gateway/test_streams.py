@@ -13,7 +13,7 @@ from contracts.lifecycle import Status
 from services.gateway import streams
 from tests.integration.gateway.door import Door, Json, change
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def events(response: httpx.Response) -> AsyncIterator[Json]:
