@@ -15,7 +15,7 @@ from services.fulfillment import outside
 from services.fulfillment.carriers import easypost
 from services.fulfillment.carriers.port import Carrier
 from services.fulfillment.carriers.sandbox import SandboxCarrier
-from services.fulfillment.configuration import CarrierSettings
+from services.fulfillment.configuration import OutsideSettings
 from services.fulfillment.executors import Labels, all_executors
 from services.fulfillment.handlers import all_handlers
 from services.fulfillment.sites import Sites
@@ -27,18 +27,20 @@ NAME = "fulfillment"
 
 def build(settings: Settings, pool: Any, clock: Clock | None = None) -> Service[FulfillmentWork]:
     """The service; its outside world is at SANDBOX_URL."""
+    world = OutsideSettings()
     http = outside.client(settings.sandbox_url)
+    inventory = outside.client(world.inventory_url) if world.inventory_url else http
     sandbox = SandboxCarrier(http)
-    labels = Labels(_carrier(CarrierSettings(), sandbox), sandbox, clock or WallClock())
+    labels = Labels(_carrier(world, sandbox), sandbox, clock or WallClock())
     return Service(
         name=NAME,
         work=lambda now: FulfillmentWork(now=now),
         handlers=all_handlers(read_sites(settings.policy_path)),
-        executors=all_executors(labels, Warehouse(http)),
+        executors=all_executors(labels, Warehouse(inventory, http)),
     )
 
 
-def _carrier(settings: CarrierSettings, sandbox: Carrier) -> Carrier:
+def _carrier(settings: OutsideSettings, sandbox: Carrier) -> Carrier:
     if settings.carrier == "sandbox":
         return sandbox
     if not settings.easypost_api_key:

@@ -1,4 +1,4 @@
-"""Which carrier buys the labels. Test returns use the sandbox whatever is said here."""
+"""Which carrier and which inventory. Test returns use the sandbox whatever is said here."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Literal
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class CarrierSettings(BaseSettings):
-    """`CARRIER`, `EASYPOST_API_KEY`, `EASYPOST_API_BASE`."""
+class OutsideSettings(BaseSettings):
+    """`CARRIER`, `EASYPOST_API_KEY`, `EASYPOST_API_BASE`, `INVENTORY_URL` (or the sandbox)."""
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False)
 
     carrier: Literal["sandbox", "easypost"] = "sandbox"
     easypost_api_key: str = ""
     easypost_api_base: str = "https://api.easypost.com"
+    inventory_url: str = ""

@@ -30,8 +30,9 @@ from services.fulfillment.messages import (
 )
 from services.fulfillment.warehouse import Warehouse
 
-KEY_TRUSTED = timedelta(hours=20)
-"""Carriers forget idempotency keys: past that a label is looked up instead of bought again."""
+FRESH = timedelta(seconds=45)
+"""Less than an effect's lease. An older intent may have been carried out by a process that died
+before it could say so, and carriers forget idempotency keys: it is looked up, not repeated."""
 
 
 class Labels:
@@ -46,8 +47,8 @@ class Labels:
         return self._sandbox if wish.test else self._carrier
 
     async def buy(self, wish: BuyLabel) -> Message:
-        if self._clock.now() - wish.intended_at > KEY_TRUSTED:
-            return _unknown(wish, "the intent is older than the carrier's idempotency keys")
+        if self._clock.now() - wish.intended_at > FRESH:
+            return _unknown(wish, "somebody may have carried it out before")
         try:
             label = await self._for(wish).buy(wish)
         except CarrierRefused as no:

@@ -252,8 +252,6 @@ class Replacement(Kept):
     state: ReplacementState = ReplacementState.RESERVING
     attempt: int = 1
     ship_by: Instant | None = None
-    carrier: str | None = None
-    tracking_number: str | None = None
 
 
 class ReturnGoods(Kept):
@@ -275,6 +273,8 @@ class ReturnGoods(Kept):
     parcels: tuple[Parcel, ...] = ()
     counts: tuple[Counted, ...] = ()
     replacements: tuple[Replacement, ...] = ()
+    outbound: tuple[Parcel, ...] = ()
+    """Parcels to the customer: replacements, and goods that were sent back."""
     seen: tuple[str, ...] = ()
     """Receipts and inspections that were counted: a repeated one counts nothing."""
 
@@ -288,6 +288,12 @@ class ReturnGoods(Kept):
 
     def parcel(self, tracking_number: str | None) -> Parcel | None:
         return next((p for p in self.parcels if p.tracking_number == tracking_number), None)
+
+    def sent(self, tracking_number: str | None) -> ReturnGoods:
+        """With a parcel to the customer on its way."""
+        if tracking_number is None:
+            return self
+        return self.but(outbound=(*self.outbound, Parcel(tracking_number=tracking_number)))
 
     def but(self, **changes: object) -> ReturnGoods:
         """A copy with these fields changed."""

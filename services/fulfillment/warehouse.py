@@ -14,6 +14,7 @@ from services.fulfillment import outside
 from services.fulfillment.messages import (
     CheckStock,
     GoodsDispatchedBack,
+    OfReturn,
     ReleaseStock,
     ReplacementDispatched,
     ReplacementRefused,
@@ -30,14 +31,18 @@ from services.fulfillment.messages import (
 
 
 class Warehouse:
-    """Every call names a reference of ours: repeating it has its effect once."""
+    """Every call names a reference of ours: repeating it has its effect once.
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    Test returns always use the sandbox, whatever is configured.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, sandbox: httpx.AsyncClient) -> None:
         self._http = http
+        self._sandbox = sandbox
 
     async def check_stock(self, wish: CheckStock) -> Message:
         try:
-            stock = await self._call("GET", f"/inventory/{quote(wish.sku, safe='')}")
+            stock = await self._call(wish, "GET", f"/inventory/{quote(wish.sku, safe='')}")
         except outside.Refused as no:
             if no.status != httpx.codes.NOT_FOUND:
                 raise Transient(str(no)) from no
@@ -60,7 +65,7 @@ class Warehouse:
         }
         same = _same(wish)
         try:
-            await self._call("POST", "/inventory/reservations", json=body)
+            await self._call(wish, "POST", "/inventory/reservations", json=body)
         except outside.Refused as no:
             return StockRefused(**same, code=no.code, reason=no.reason or no.code)
         return StockReserved(**same)
@@ -68,7 +73,7 @@ class Warehouse:
     async def release(self, wish: ReleaseStock) -> Message:
         try:
             reference = quote(wish.replacement_id, safe="")
-            await self._call("DELETE", f"/inventory/reservations/{reference}")
+            await self._call(wish, "DELETE", f"/inventory/reservations/{reference}")
         except outside.Refused as no:
             if no.status != httpx.codes.NOT_FOUND:
                 raise Transient(str(no)) from no
@@ -122,7 +127,7 @@ class Warehouse:
             "disposition": wish.disposition.value,
         }
         try:
-            await self._call("POST", "/inventory/restocks", json=body)
+            await self._call(wish, "POST", "/inventory/restocks", json=body)
         except outside.Refused as no:
             raise Transient(str(no)) from no
         return Restocked(
@@ -138,14 +143,15 @@ class Warehouse:
         body = body | {"test": wish.test}
         if wish.recipient is not None:
             body["ship_to"] = wish.recipient.model_dump(exclude_none=True)
-        return await self._call("POST", "/warehouse/shipments", json=body)
+        return await self._call(wish, "POST", "/warehouse/shipments", json=body)
 
     async def _call(
-        self, method: str, path: str, *, json: dict[str, Any] | None = None
+        self, wish: OfReturn, method: str, path: str, *, json: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Safe to repeat, so an unclear outcome is simply tried again."""
+        http = self._sandbox if wish.test else self._http
         try:
-            answer: dict[str, Any] = await outside.call(self._http, method, path, json=json)
+            answer: dict[str, Any] = await outside.call(http, method, path, json=json)
         except outside.Unclear as error:
             raise Transient(str(error)) from error
         return answer

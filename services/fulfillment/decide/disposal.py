@@ -186,7 +186,7 @@ def on_dispatched_back(
     ]
     current, units = moved(current, leaving, UnitEvent.SENT_BACK)
     draft = Draft(goods=goods, now=now)
-    draft.put(current)
+    draft.put(current.sent(message.tracking_number))
     draft.events.append(
         ReturnSentBack(
             return_id=current.return_id,

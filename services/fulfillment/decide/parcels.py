@@ -84,6 +84,8 @@ def on_scan(goods: Goods, return_id: str, message: ParcelScanned, *, now: dateti
         return ignored(goods, "unknown kind of scan")
     draft = Draft(goods=goods, now=now)
     current = goods.returns[return_id]
+    if _outbound(current, message.tracking_number) is not None:
+        return _on_its_way_to_the_customer(draft, current, message, reaches)
     old = parcel_of(current, message.tracking_number)
     entry = (message.occurred_at, message.scan.value, message.location)
     if entry in old.trail:
@@ -105,6 +107,27 @@ def on_scan(goods: Goods, return_id: str, message: ParcelScanned, *, now: dateti
     draft.put(current)
     draft.deadlines.append(_scan_clock(current, parcel, now))
     return draft.done()
+
+
+def _outbound(current: ReturnGoods, tracking_number: str | None) -> Parcel | None:
+    if tracking_number is None:
+        return None
+    return next((p for p in current.outbound if p.tracking_number == tracking_number), None)
+
+
+def _on_its_way_to_the_customer(
+    draft: Draft, current: ReturnGoods, message: ParcelScanned, reaches: Scanned
+) -> Decision[Goods]:
+    """A replacement, or goods sent back: nobody's proof of sending."""
+    old = _outbound(current, message.tracking_number)
+    assert old is not None
+    entry = (message.occurred_at, message.scan.value, message.location)
+    trail = tuple(sorted({*old.trail, entry}, key=lambda each: each[0]))[-TRAIL_MAX:]
+    scanned = old.scanned if old.scanned is Scanned.DELIVERED else reaches
+    parcel = old.model_copy(update={"trail": trail, "scanned": scanned})
+    outbound = tuple(parcel if each is old else each for each in current.outbound)
+    draft.put(current.but(outbound=outbound))
+    return draft.done("a parcel to the customer")
 
 
 def _shipped(
@@ -189,6 +212,11 @@ def on_received(
     if key in current.seen:
         return ignored(goods, "receipt is known")
     draft = Draft(goods=goods, now=now)
+    if _outbound(current, message.tracking_number) is not None:
+        draft.put(current.but(seen=(*current.seen, key)[-SEEN_MAX:]))
+        came_back = f"a parcel that was sent to the customer came back: {_contents(message)}"
+        _report(draft, current, [came_back], message.occurred_at, message.tracking_number)
+        return draft.done()
     old = parcel_of(current, message.tracking_number)
     parcel = old.model_copy(
         update={
@@ -227,6 +255,10 @@ def on_received(
     draft.put(current)
     draft.deadlines.append(_scan_clock(current, parcel, now))
     return draft.done()
+
+
+def _contents(message: ItemReceived) -> str:
+    return ", ".join(f"{line.quantity} × {line.sku}" for line in message.lines) or "nothing"
 
 
 def _by_sku(lines: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:

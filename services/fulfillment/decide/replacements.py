@@ -164,17 +164,8 @@ def on_replacement_dispatched(
         return ignored(goods, "the replacement does not wait to be shipped")
     current, replacement = found
     draft = Draft(goods=goods, now=now)
-    draft.put(
-        current.with_replacement(
-            replacement.model_copy(
-                update={
-                    "state": ReplacementState.SHIPPED,
-                    "carrier": message.carrier,
-                    "tracking_number": message.tracking_number,
-                }
-            )
-        )
-    )
+    shipped = replacement.model_copy(update={"state": ReplacementState.SHIPPED})
+    draft.put(current.with_replacement(shipped).sent(message.tracking_number))
     draft.events.append(
         ReplacementShipped(
             return_id=current.return_id,

@@ -24,6 +24,7 @@ from contracts.fulfillment import (
     ReturnSentBack,
 )
 from services.fulfillment import store
+from services.fulfillment.messages import BuyLabel
 from tests.driving import START, Drive, record
 from tests.integration.fulfillment.conftest import OutsideWorld
 from tests.unit.fulfillment.examples import (
@@ -111,6 +112,20 @@ async def test_an_unclear_purchase_is_looked_up_and_no_second_label_is_bought(
     assert len(await agent.published(ReturnLabelIssued)) == 1
     assert len(world.labels) == 1
     assert world.purchases == purchases
+
+
+async def test_a_crash_after_the_purchase_buys_no_second_label(
+    agent: Drive, world: OutsideWorld
+) -> None:
+    await agent.send(an_order(), asked(), decided())
+    row = await agent.pool.fetchrow("SELECT payload FROM effects WHERE type = 'BuyLabel'")
+    wish = BuyLabel.model_validate_json(row["payload"])
+    await agent.service.executors[BuyLabel](wish)  # and the process dies before it can say so
+    assert world.purchases == 1
+    await agent.advance(timedelta(seconds=60))
+    await agent.advance(timedelta(seconds=60))
+    assert world.purchases == len(world.labels) == 1
+    assert len(await agent.published(ReturnLabelIssued)) == 1
 
 
 async def test_a_refused_label_is_told_with_its_reason(agent: Drive, world: OutsideWorld) -> None:

@@ -95,12 +95,12 @@ async def test_the_jacket_over_the_bus_with_a_real_label(
             )
 
     async def told(name: str) -> dict[str, Any]:
-        async def found() -> dict[str, Any] | None:
+        async def found() -> dict[str, Any]:
             for batch in (await consumer.getmany(timeout_ms=50)).values():
                 for each in batch:
                     type_ = dict(each.headers)["ce_type"].decode().split(".")[1]
                     seen.append((type_, json.loads(each.value)))
-            return next((body for type_, body in seen if type_ == name), None)
+            return next((body for type_, body in seen if type_ == name), {})
 
         answer: dict[str, Any] = await wait_for(found, what=name)
         return answer

@@ -16,7 +16,7 @@ from services.fulfillment.carriers import easypost
 from services.fulfillment.carriers.easypost import EasyPost
 from services.fulfillment.carriers.port import CarrierRefused, CarrierUnclear
 from services.fulfillment.carriers.sandbox import SandboxCarrier
-from services.fulfillment.configuration import CarrierSettings
+from services.fulfillment.configuration import OutsideSettings
 from services.fulfillment.messages import BuyLabel, CustomsItem, VoidLabel
 from services.fulfillment.money_text import decimal_text
 from tests.unit.fulfillment.examples import NOW, ORDER, RENO, A
@@ -140,11 +140,11 @@ async def test_a_label_is_given_back_unless_it_was_used() -> None:
 
 async def test_the_carrier_is_chosen_by_its_setting() -> None:
     sandbox = SandboxCarrier(httpx.AsyncClient())
-    chosen = fulfillment._carrier(CarrierSettings(), sandbox)
+    chosen = fulfillment._carrier(OutsideSettings(), sandbox)
     assert chosen is sandbox
     with pytest.raises(SystemExit, match="EASYPOST_API_KEY"):
-        fulfillment._carrier(CarrierSettings(carrier="easypost"), sandbox)
-    other = CarrierSettings(carrier="easypost", easypost_api_key="EZ")
+        fulfillment._carrier(OutsideSettings(carrier="easypost"), sandbox)
+    other = OutsideSettings(carrier="easypost", easypost_api_key="EZ")
     assert isinstance(fulfillment._carrier(other, sandbox), EasyPost)
 
 

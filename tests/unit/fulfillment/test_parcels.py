@@ -14,12 +14,13 @@ from contracts.fulfillment import (
     ReturnShipped,
 )
 from contracts.warehouse import Grade
-from services.fulfillment.messages import BuyLabel
+from services.fulfillment.messages import BuyLabel, ReplacementDispatched, StockReserved
 from services.fulfillment.model import Scanned, Standing, UnitState
 from services.fulfillment.transitions import Impossible
 from tests.unit.fulfillment.desk import Desk
 from tests.unit.fulfillment.examples import (
     NOW,
+    ORDER,
     A,
     B,
     an_order,
@@ -28,6 +29,7 @@ from tests.unit.fulfillment.examples import (
     decided,
     inspected,
     received,
+    replacement_released,
     scanned,
 )
 
@@ -40,6 +42,18 @@ def approved(*units: int, sold: int = 0) -> Desk:
     desk.buys_label("T1")
     desk.forget_events()
     return desk
+
+
+SAME = {"order_id": ORDER, "return_id": A, "replacement_id": "replacement-1"}
+
+
+def reserved() -> StockReserved:
+    return StockReserved.model_validate(SAME)
+
+
+def dispatched(tracking: str) -> ReplacementDispatched:
+    body = SAME | {"tracking_number": tracking, "shipped_at": NOW}
+    return ReplacementDispatched.model_validate(body)
 
 
 def test_the_jacket_comes_back() -> None:
@@ -237,3 +251,17 @@ def test_an_unknown_grade_is_taken_as_damaged_and_a_person_looks() -> None:
     desk.send(received(1), inspected(1, "mouldy"))
     assert desk.events(ReturnInspected)[0].lines[0].grade is Grade.DAMAGED
     assert desk.events(ParcelUnmatched)
+
+
+def test_a_replacement_on_its_way_is_nobodys_proof_of_sending() -> None:
+    desk = approved(1)
+    desk.send(replacement_released(), reserved(), dispatched("OUT-1"))
+    desk.forget_events()
+    desk.send(scanned("accepted", id_=None, tracking="OUT-1"))
+    desk.send(scanned("delivered", id_=A, tracking="OUT-1"))
+    assert not desk.names()
+    assert desk.states() == [S.LABEL_ISSUED]
+    assert desk.goods().outbound[0].scanned is Scanned.DELIVERED
+    desk.send(received(1, id_=None, tracking="OUT-1", sku="JACKET-L"))
+    assert "came back: 1 × JACKET-L" in desk.events(ParcelUnmatched)[0].reason
+    assert desk.states() == [S.LABEL_ISSUED]
