@@ -41,5 +41,4 @@ class QuoteGiven(Message):
 
     quote: Quote
     order_id: Identifier | None = None
-    requested_amount_total: int = 0
     given_at: Instant

@@ -227,6 +227,8 @@ class Return(Part):
     """Answers of this round that have not come."""
     asked_for: Asked = Asked.JUDGE
     timed_out: tuple[str, ...] = ()
+    contradicted: bool = False
+    """Fulfillment found a contradiction that nobody knew when it was decided."""
     sequence: int = 0
     outcome: Outcome | None = None
     escalation: EscalationReason | None = None
@@ -265,9 +267,20 @@ class Return(Part):
         return self.state in CLOSED
 
     @property
+    def order_key_named(self) -> str | None:
+        """The order id to publish: the order, or what was given for it."""
+        if self.order_id is not None:
+            return self.order_id
+        return self.order_key if self.order_key != self.return_id else None
+
+    @property
     def moved(self) -> bool:
         """A carrier or the warehouse has seen it: no cancelling any more."""
         return any((self.sent_at, self.delivered_at, self.received_at))
+
+    @property
+    def terms_method(self) -> Method | None:
+        return self.terms.method if self.terms is not None else None
 
     @property
     def released_keys(self) -> frozenset[tuple[str, int]]:
@@ -278,6 +291,11 @@ class Return(Part):
             for line in part.release.lines
             for unit in line.units
         )
+
+    @property
+    def live_amount(self) -> int:
+        """Minor units that are released and not known to have failed."""
+        return sum(each.amount for each in self.refunds if each.money in LIVE)
 
     @property
     def released_amount(self) -> int:
@@ -402,6 +420,15 @@ class Dossier:
     @property
     def return_id(self) -> str:
         return self.current.return_id
+
+    def same_as(self, other: Dossier) -> bool:
+        """Whether nothing would have to be written to come from here to there."""
+        return (
+            self.current is other.current
+            and self.request is other.request
+            and self.facts is other.facts
+            and self.made == other.made
+        )
 
 
 def chosen(units: tuple[Unit, ...]) -> dict[str, tuple[int, ...]]:

@@ -115,7 +115,7 @@ def _is(party: Party) -> Callable[[Return], Party]:
 
 
 def _who_mends(current: Return) -> Party:
-    """The customer while there are alternatives to choose from; once that time is over, a person."""
+    """The customer while there are alternatives to choose from; after that time, a person."""
     offered = any(each.alternatives for each in current.unpaid)
     shown = current.shown
     given_up = (
@@ -218,9 +218,9 @@ def explain(current: Return, status: Status, party: Party) -> str:
     """One sentence that a customer can read."""
     if party is Party.CUSTOMER and _asked_about_replacement(current):
         return CHOOSE
-    if status is Status.AWAITING_REVIEW and party is Party.REVIEWER:
-        if current.escalation is EscalationReason.ORDER_NOT_FOUND:
-            return NO_ORDER
+    looked_for = current.escalation is EscalationReason.ORDER_NOT_FOUND
+    if status is Status.AWAITING_REVIEW and party is Party.REVIEWER and looked_for:
+        return NO_ORDER
     if status is Status.REJECTED and current.because:
         return current.because
     if status is Status.SETTLED and current.terms is not None:

@@ -1,0 +1,441 @@
+"""One decision while it is made: the return, its papers, and what follows from them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from contracts.base import Message
+from contracts.decisions import (
+    CloseOutcome,
+    DeciderKind,
+    EscalationReason,
+    Outcome,
+    ReturnClosed,
+    ReturnDecisionMade,
+    Verdict,
+)
+from contracts.lifecycle import ReturnStatusChanged
+from contracts.orders import OrderSnapshot
+from contracts.requests import Requester, ReturnRequest, VerifiedBy
+from services.chassis.decision import Deadline, Decision, Effect
+from services.commerce import judgement, messages, status
+from services.commerce.judgement import Case, History
+from services.commerce.model import (
+    CLOSED,
+    HERE,
+    SENTENCE_LENGTH_MAX,
+    Dossier,
+    Exchange,
+    Facts,
+    Goods,
+    Order,
+    Paper,
+    Refund,
+    Return,
+    Shown,
+    State,
+    Terms,
+    Unit,
+)
+from services.commerce.policy.model import Policy
+from services.commerce.transitions import Event, move
+
+NAMESPACE = uuid.UUID("0b9b9c37-9c4b-5f6e-8a5d-0c3f4a1d2e77")
+WAIT = "wait"
+FACTS = "facts"
+OUTCOMES = {State.REJECTED: CloseOutcome.REJECTED, State.CANCELLED: CloseOutcome.CANCELLED}
+EVENT_OF = {
+    Outcome.APPROVED: Event.APPROVE,
+    Outcome.REJECTED: Event.REJECT,
+    Outcome.ESCALATED: Event.ESCALATE,
+}
+
+
+CLOSING = frozenset(
+    {
+        EscalationReason.CONFLICTING_EVIDENCE,
+        EscalationReason.INVENTORY_CONTRADICTION,
+        EscalationReason.ASSESSMENT_TIMEOUT,
+        EscalationReason.POLICY_GAP,
+    }
+)
+"""Asked for these reasons after an approval, a person's yes closes the goods that are meant."""
+
+
+def derived(*parts: object) -> str:
+    """An id that a retry gives again: from the business alone."""
+    return str(uuid.uuid5(NAMESPACE, "\x1f".join(str(part) for part in parts)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """Everything that a decision may look at beside the return itself."""
+
+    now: datetime
+    policy: Callable[[datetime], Policy]
+    """The policy in force at an instant."""
+    order: Order | None = None
+    others: tuple[Dossier, ...] = ()
+    """Other returns of the same order."""
+    history: Callable[[Return, OrderSnapshot], History | None] = lambda current, order: None
+    notify: bool = False
+    """Whether e-mail can be sent."""
+
+
+@dataclass(kw_only=True)
+class Draft:
+    """Mutable while one message is handled; `decision` freezes it."""
+
+    desk: Desk
+    current: Return
+    request_paper: Paper[ReturnRequest]
+    facts_paper: Paper[Facts]
+    standing_paper: Paper[ReturnDecisionMade] | None = None
+    made: list[ReturnDecisionMade] = field(default_factory=list)
+    events: list[Message] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    deadlines: dict[str, Deadline] = field(default_factory=dict)
+    ignored: str | None = None
+
+    @classmethod
+    def of(cls, dossier: Dossier, desk: Desk) -> Draft:
+        return cls(
+            desk=desk,
+            current=dossier.current,
+            request_paper=dossier.request,
+            facts_paper=dossier.facts,
+            standing_paper=dossier.standing,
+            made=list(dossier.made),
+        )
+
+    @property
+    def now(self) -> datetime:
+        return self.desk.now
+
+    @property
+    def request(self) -> ReturnRequest:
+        return self.request_paper.read()
+
+    @property
+    def facts(self) -> Facts:
+        return self.facts_paper.read()
+
+    @facts.setter
+    def facts(self, changed: Facts) -> None:
+        self.facts_paper = Paper.of(changed)
+
+    @property
+    def standing(self) -> ReturnDecisionMade | None:
+        return self.standing_paper.read() if self.standing_paper is not None else None
+
+    @property
+    def order(self) -> OrderSnapshot | None:
+        return self.desk.order.snapshot if self.desk.order is not None else None
+
+    @property
+    def policy(self) -> Policy:
+        order = self.order
+        return self.desk.policy(order.placed_at if order is not None else self.now)
+
+    def change(self, **changes: object) -> None:
+        self.current = self.current.but(**changes)
+
+    def decision(self) -> Decision[Dossier]:
+        return Decision(
+            state=Dossier(
+                self.current,
+                self.request_paper,
+                self.facts_paper,
+                self.standing_paper,
+                tuple(self.made),
+            ),
+            events=tuple(self.events),
+            effects=tuple(self.effects),
+            deadlines=tuple(self.deadlines.values()),
+            ignored=self.ignored,
+        )
+
+    def standing_context(self) -> dict[str, object]:
+        """What was told to the reviewer beside the reason, kept when the case is told again."""
+        standing = self.standing
+        if standing is None or standing.escalation is None:
+            return {}
+        return {k: v for k, v in standing.escalation.context.items() if k != "customer_words"}
+
+    def others_only(self) -> tuple[ReturnDecisionMade, ...]:
+        """Decisions of other returns of this order that stand."""
+        own = self.current.return_id
+        return tuple(each for each in self._earlier() if each.return_id != own)
+
+    # The axes.
+
+    def move(self, event: Event) -> bool:
+        """Move on the decision axis; False where the event is ignored in this state."""
+        state = move(self.current.state, event)
+        if state is None:
+            self.ignored = f"{event} while {self.current.state}"
+            return False
+        self.change(state=state)
+        return True
+
+    def show(self, *, anew: bool = False) -> None:
+        """Publish the status if it changed (`anew`: also if not), and watch over its wait."""
+        standing, shown = status.of(self.current), self.current.shown
+        same = shown is not None and (shown.status, shown.party) == (
+            standing.status,
+            standing.party,
+        )
+        until = standing.until or (self.now + standing.wait if standing.wait else None)
+        if same and not anew and not self.current.notice:
+            assert shown is not None
+            if standing.until is not None and shown.until != standing.until:
+                self.change(shown=shown.model_copy(update={"until": standing.until}))
+                self._watch(shown.number, standing.until)
+            return
+        if same and not anew and shown is not None:
+            until = shown.until
+        number = shown.number + 1 if shown is not None else 1
+        self.events.append(
+            ReturnStatusChanged(
+                return_id=self.current.return_id,
+                order_id=self.current.order_key_named,
+                number=number,
+                status=standing.status,
+                previous=shown.status if shown is not None else None,
+                waiting_on=standing.party,
+                until=until,
+                explanation=standing.explanation,
+                changed_at=self.now,
+            )
+        )
+        self.change(
+            notice=None,
+            shown=Shown(
+                number=number,
+                status=standing.status,
+                party=standing.party,
+                until=until,
+                explanation=standing.explanation,
+            ),
+        )
+        self._watch(number, until)
+
+    def _watch(self, number: int, until: datetime | None, *, again: bool = False) -> None:
+        message = messages.WaitOver(return_id=self.current.return_id, number=number, again=again)
+        if until is None:
+            self.set_deadline(WAIT, None, None)
+        else:
+            self.set_deadline(WAIT, until, message)
+
+    def watch_again(self, wait: timedelta) -> None:
+        """The wait ran out; whoever owns it may be about to say so."""
+        shown = self.current.shown
+        assert shown is not None
+        self._watch(shown.number, self.now + wait, again=True)
+
+    def wait_longer(self, wait: timedelta) -> None:
+        """The same status, more time: told again with its new end."""
+        shown = self.current.shown
+        assert shown is not None
+        self.show(anew=True)
+        longer = self.current.shown
+        assert longer is not None
+        until = self.now + wait
+        told = self.events[-1]
+        assert isinstance(told, ReturnStatusChanged)
+        self.events[-1] = told.model_copy(update={"until": until})
+        self.change(shown=longer.model_copy(update={"until": until, "overdue": shown.overdue}))
+        self._watch(longer.number, until)
+
+    def set_deadline(self, name: str, at: datetime | None, message: Message | None) -> None:
+        self.deadlines[name] = Deadline(
+            name=name, subject=self.current.return_id, at=at, message=message
+        )
+
+    # Judging.
+
+    def case(self, **more: object) -> Case:
+        """Everything that judging this return looks at, as it stands now."""
+        order, facts, current = self.order, self.facts, self.current
+        fields: dict[str, object] = {
+            "now": self.now,
+            "order": order,
+            "request": self._request_as_proven(),
+            "returnability": facts.returnability,
+            "refundability": facts.refundability,
+            "history": None if order is None else self.desk.history(current, order),
+            "earlier": self._earlier(),
+            "policy": self.policy,
+            "sequence": current.sequence + 1,
+            "timed_out": current.timed_out,
+            "counted": self._counted(),
+            "sent_at": current.sent_at,
+            "received_at": current.received_at,
+        }
+        return Case.model_construct(**(_defaults() | fields | more))  # its parts are valid
+
+    def _request_as_proven(self) -> ReturnRequest:
+        """A person who linked the order, or a matching e-mail, has proven whose order it is."""
+        request, asks = self.request, self.request.requester
+        if self.current.proven:
+            return request.model_copy(update={"requester": None})
+        matched = self.current.claim is not None and self.current.order_id is not None
+        if matched and asks is not None and asks.verified_by is VerifiedBy.NONE:
+            proof = VerifiedBy.ORDER_NUMBER_AND_EMAIL
+            known = Requester(customer_id=asks.customer_id, verified_by=proof)
+            return request.model_copy(update={"requester": known})
+        return request
+
+    def _earlier(self) -> tuple[ReturnDecisionMade, ...]:
+        others = [
+            other.standing.read()
+            for other in self.desk.others
+            if other.standing is not None
+            and other.current.state not in CLOSED
+            and other.current.outcome in (Outcome.APPROVED, Outcome.ESCALATED)
+            and other.return_id != self.current.return_id
+        ]
+        own = self.standing
+        return (*others, own) if own is not None else tuple(others)
+
+    def _counted(self) -> Mapping[str, int]:
+        counted: dict[str, int] = {}
+        for unit in self.current.units:
+            if unit.goods in HERE:
+                counted[unit.line_id] = counted.get(unit.line_id, 0) + 1
+        return counted
+
+    def decided(self, made: ReturnDecisionMade) -> None:
+        """Publish a decision and take it as the one that stands."""
+        if not self.move(EVENT_OF[made.decision]):
+            return
+        self.made.append(made)
+        self.standing_paper = Paper.of(made)
+        self.events.append(made)
+        escalation, asked_because = made.escalation, self.current.escalation
+        self.change(
+            sequence=made.sequence,
+            outcome=made.decision,
+            missing=(),
+            escalation=escalation.reason if escalation is not None else None,
+            case_sha256=escalation.case.case_sha256 if escalation is not None else None,
+            because=judgement.customer_sentence(made)[:SENTENCE_LENGTH_MAX],
+            asked_customer=False,
+        )
+        if made.decision is Outcome.APPROVED:
+            self._take_terms(made, asked_because)
+        elif made.decision is Outcome.REJECTED:
+            self.close(CloseOutcome.REJECTED)
+
+    def close(self, outcome: CloseOutcome) -> None:
+        """Tell fulfillment and payment that nothing more will come of it."""
+        self.events.append(
+            ReturnClosed(
+                return_id=self.current.return_id,
+                order_id=self.current.order_key_named,
+                outcome=outcome,
+                sequence=self.current.sequence or None,
+                test=self.current.test,
+            )
+        )
+
+    def escalate(
+        self, reason: EscalationReason, context: Mapping[str, object] | None = None
+    ) -> None:
+        """Publish the return as a case for a person; amounts stay as they stand.
+
+        Without a decision so far, what is known is judged first.
+        """
+        case = self.case()
+        standing = self.standing
+        if standing is None:
+            standing = judgement.judge(case, counterfactual=False)
+            case = self.case(sequence=1)
+        self.decided(judgement.escalate(case, standing, reason, context=context))
+
+    def _take_terms(self, made: ReturnDecisionMade, asked_because: EscalationReason | None) -> None:
+        assert made.refund is not None and made.currency is not None
+        release = made.release
+        by_person = made.decided_by.kind is DeciderKind.HUMAN
+        terms = Terms(
+            sequence=made.sequence,
+            currency=made.currency,
+            total=made.refund.total,
+            method=made.settlement.method,
+            refund_on=made.refund_on,
+            required=made.return_.required,
+            label_provided=made.return_.label_provided,
+            send_by=made.return_.send_by,
+            legal_basis=made.legal_basis,
+            by_person=by_person,
+            payable=None
+            if release is None
+            else {line.line_id: line.units for line in release.lines},
+        )
+        self.change(
+            terms=terms,
+            units=self._units_of(made, closing=by_person and asked_because in CLOSING),
+            exchange=self._exchange_of(made),
+        )
+
+    def _units_of(self, made: ReturnDecisionMade, *, closing: bool) -> tuple[Unit, ...]:
+        """The approved units where they are.
+
+        What a person approves after it went wrong needs no more looking at.
+        """
+        known = {unit.key: unit for unit in self.current.units}
+        units = []
+        for line in made.lines:
+            if line.verdict is not Verdict.APPROVED or line.line_id is None:
+                continue
+            for ordinal in line.units:
+                unit = known.get((line.line_id, ordinal)) or Unit(
+                    line_id=line.line_id, ordinal=ordinal, goods=self._first_place()
+                )
+                units.append(
+                    _as_decided(unit, made, closing=closing and self.current.terms is not None)
+                )
+        return tuple(sorted(units, key=lambda unit: unit.key))
+
+    def _first_place(self) -> Goods:
+        """A parcel may have been seen before anything was decided."""
+        if self.current.delivered_at is not None:
+            return Goods.DELIVERED
+        return Goods.IN_TRANSIT if self.current.sent_at is not None else Goods.AUTHORISED
+
+    def _exchange_of(self, made: ReturnDecisionMade) -> Exchange | None:
+        if made.replacement is None:
+            return None
+        known = self.current.exchange
+        given = made.replacement
+        exchange = Exchange(
+            sku=given.sku,
+            quantity=given.quantity,
+            ship_on=given.ship_on,
+            ship_by=given.ship_by,
+        )
+        if known is None:
+            return exchange
+        return exchange.model_copy(update={"state": known.state, "waited": known.waited})
+
+    def refund_changed(self, changed: Refund) -> None:
+        self.current = self.current.with_refund(changed)
+
+
+def _as_decided(unit: Unit, made: ReturnDecisionMade, *, closing: bool) -> Unit:
+    if not made.return_.required and unit.goods not in HERE:
+        return unit.model_copy(update={"goods": Goods.NOT_REQUIRED})
+    if closing and unit.goods in (Goods.LOST, Goods.NEVER_SENT, *HERE):
+        return unit.model_copy(update={"goods": Goods.CLOSED})
+    return unit
+
+
+def _defaults() -> dict[str, object]:
+    return {
+        name: each.get_default(call_default_factory=True)
+        for name, each in Case.model_fields.items()
+        if not each.is_required()
+    }

@@ -1,0 +1,205 @@
+"""What payment says of the money, and what follows from it."""
+
+from __future__ import annotations
+
+from contracts.decisions import EscalationReason, RefundVoided
+from contracts.payment import (
+    DisputeClosed,
+    DisputeOpened,
+    DisputeOutcome,
+    RefundFailed,
+    RefundMessage,
+    RefundOutcomeUnknown,
+    RefundPending,
+    RefundReservationRefused,
+    RefundReservationVoided,
+    RefundReserved,
+    RefundSettled,
+    ReversalRefused,
+    ReversalSettled,
+)
+from services.commerce import judgement
+from services.commerce.decide import asking, release
+from services.commerce.decide.draft import Draft
+from services.commerce.model import Money, Refund, State
+
+MOVES: dict[type[RefundMessage], Money] = {
+    RefundPending: Money.UNDER_WAY,
+    RefundOutcomeUnknown: Money.UNDER_WAY,
+    RefundSettled: Money.SETTLED,
+    RefundFailed: Money.FAILED,
+}
+OVERTAKEN = {
+    (Money.SETTLED, Money.UNDER_WAY),
+    (Money.VOIDED, Money.UNDER_WAY),
+    (Money.FAILED, Money.UNDER_WAY),
+    (Money.VOIDING, Money.UNDER_WAY),
+}
+"""(where a refund is, what a late message says): it does not go back."""
+
+
+def reserved(draft: Draft, message: RefundReserved) -> None:
+    terms = draft.current.terms
+    if terms is None or message.decision_sequence != terms.sequence:
+        draft.ignored = "reserved for another sequence"
+        return
+    draft.change(reserved_sequence=message.decision_sequence)
+    release.carry_out(draft)
+    draft.show()
+
+
+def reservation_refused(draft: Draft, message: RefundReservationRefused) -> None:
+    terms = draft.current.terms
+    if terms is None or message.decision_sequence != terms.sequence:
+        draft.ignored = "refused for another sequence"
+        return
+    if draft.current.state is not State.APPROVED:
+        draft.ignored = "nothing waits for the reservation"
+        return
+    told = {"code": message.code, "alternatives": [str(each) for each in message.alternatives]}
+    draft.escalate(EscalationReason.PAYMENT_NOT_REFUNDABLE, told)
+    draft.show()
+
+
+def reservation_voided(draft: Draft, message: RefundReservationVoided) -> None:
+    """The answer to a RefundVoided: what was released is ours again."""
+    amounts = sorted(each.amount for each in message.allocations)
+    for refund in draft.current.refunds:
+        if refund.money is Money.VOIDING and refund.amount == sum(amounts):
+            draft.refund_changed(refund.model_copy(update={"money": Money.VOIDED}))
+            release.carry_out(draft)
+            draft.show()
+            return
+    draft.ignored = "no release was taken back"
+
+
+def moved(draft: Draft, message: RefundMessage) -> None:
+    """Under way, settled, or failed."""
+    refund = draft.current.refund(message.refund_id)
+    if refund is None:
+        draft.ignored = "refund is not of this return"
+        return
+    money = MOVES[type(message)]
+    if (refund.money, money) in OVERTAKEN:
+        draft.ignored = f"{type(message).__name__} while {refund.money}"
+        return
+    changed = refund.model_copy(update={"money": money})
+    if isinstance(message, RefundFailed):
+        changed = changed.model_copy(update={"alternatives": message.alternatives})
+        draft.refund_changed(changed)
+        _failed(draft, message)
+    else:
+        draft.refund_changed(changed)
+        release.carry_out(draft)
+    draft.show()
+
+
+def _failed(draft: Draft, message: RefundFailed) -> None:
+    told = {
+        "alternatives": [str(each) for each in message.alternatives],
+        "failure_code": message.failure_code,
+        "failure_message": message.failure_message,
+        "refund_id": message.refund_id,
+        "amount": message.amount,
+    }
+    if draft.current.state in (State.APPROVED, State.AWAITING_REVIEW):
+        draft.change(chose=None)
+        draft.escalate(EscalationReason.SETTLEMENT_FAILED, told)
+
+
+def dispute_opened(draft: Draft, message: DisputeOpened) -> None:
+    """Nothing more is paid on a disputed payment until a person or the bank has decided."""
+    if not _concerns(draft, message.payment_id):
+        draft.ignored = "nothing of this return is open on that payment"
+        return
+    disputes = tuple(dict.fromkeys((*draft.current.disputes, message.payment_id)))
+    draft.change(disputes=disputes)
+    told = {"dispute_id": message.dispute_id, "reason": message.reason}
+    told |= release.alternatives(draft)
+    draft.escalate(EscalationReason.PAYMENT_NOT_REFUNDABLE, told)
+    draft.show()
+
+
+def _concerns(draft: Draft, payment_id: str) -> bool:
+    current = draft.current
+    if current.state is not State.APPROVED or current.terms is None or current.terms.total == 0:
+        return False
+    standing = draft.standing
+    assert standing is not None
+    named = {each.payment_id for each in standing.settlement.allocations}
+    return payment_id in named and not current.all_settled
+
+
+def dispute_closed(draft: Draft, message: DisputeClosed) -> None:
+    """Won: payment goes on with the same refund. Lost: the release is taken back."""
+    current = draft.current
+    held = message.payment_id in current.disputes
+    draft.change(disputes=tuple(each for each in current.disputes if each != message.payment_id))
+    stopped = current.escalation is EscalationReason.PAYMENT_NOT_REFUNDABLE
+    if current.state is not State.AWAITING_REVIEW or not stopped:
+        draft.ignored = "nothing waits for this dispute"
+    elif message.outcome is DisputeOutcome.WON:
+        _go_on(draft)
+    elif held:
+        void_open(draft, f"the dispute {message.dispute_id} was lost")
+    draft.show()
+
+
+def _go_on(draft: Draft) -> None:
+    """What was approved stands again; what never was is judged anew."""
+    standing, terms = draft.standing, draft.current.terms
+    if terms is None or standing is None:
+        asking.order_found(draft)
+        return
+    made = judgement.settle_by(draft.case(), standing, terms.method)
+    draft.decided(made)
+    release.carry_out(draft)
+
+
+def void_open(draft: Draft, reason: str) -> None:
+    """Take back every release that payment may still be holding."""
+    current = draft.current
+    assert current.order_id is not None or not current.refunds
+    for refund in current.refunds:
+        if refund.money in (Money.RELEASED, Money.UNDER_WAY) and not refund.replaced:
+            draft.refund_changed(refund.model_copy(update={"money": Money.VOIDING}))
+            draft.events.append(
+                RefundVoided(
+                    return_id=current.return_id,
+                    order_id=current.order_id or "",
+                    refund_id=refund.refund_id,
+                    reason=reason,
+                    test=current.test,
+                )
+            )
+
+
+def held(current_refunds: tuple[Refund, ...]) -> bool:
+    """Whether a release is still open that another method would have to replace."""
+    return any(
+        each.money in (Money.RELEASED, Money.UNDER_WAY) and not each.replaced
+        for each in current_refunds
+    )
+
+
+def reversal_settled(draft: Draft, message: ReversalSettled) -> None:
+    _reversal(draft, message, settled=True)
+    draft.change(notice="The amount that we agreed on was taken back.")
+    draft.show()
+
+
+def reversal_refused(draft: Draft, message: ReversalRefused) -> None:
+    _reversal(draft, message, settled=False)
+    draft.change(notice=f"Taking the refund back was not possible: {message.explanation}.")
+    draft.show()
+
+
+def _reversal(draft: Draft, message: ReversalSettled, *, settled: bool) -> None:
+    draft.change(
+        reversals=tuple(
+            each.model_copy(update={"settled": settled})
+            if each.reversal_id == message.reversal_id
+            else each
+            for each in draft.current.reversals
+        )
+    )

@@ -1,0 +1,142 @@
+"""What happens when nothing happens: every wait that ran out, and records that came to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from contracts.decisions import EscalationReason
+from contracts.lifecycle import Party, Status
+from contracts.quarantine import RecordQuarantined
+from services.chassis.decision import Effect
+from services.commerce.decide import asking, intake, release
+from services.commerce.decide.draft import Draft
+from services.commerce.messages import NotifyReviewers, WaitOver
+from services.commerce.model import CHOICE_WAIT, GRACE, REVIEW_WAIT, ReplacementState
+
+OWNED_BY_OTHERS = frozenset({Party.FULFILLMENT, Party.PAYMENT})
+
+
+def over(draft: Draft, message: WaitOver) -> None:
+    """State decides whether the wait still matters: its status must be the one shown last."""
+    shown = draft.current.shown
+    if shown is None or shown.number != message.number:
+        draft.ignored = "the return has moved on"
+        return
+    exchange = draft.current.exchange
+    if exchange is not None and exchange.state is ReplacementState.WAITING:
+        _try_replacement_again(draft)
+        return
+    act = ACTS.get((shown.status, shown.party), _timed_out)
+    if not message.again and act in (_timed_out, _nobody_sent):
+        draft.watch_again(GRACE)
+        return
+    act(draft)
+
+
+def _order_missing(draft: Draft) -> None:
+    intake.order_missing(draft)
+
+
+def _facts_missing(draft: Draft) -> None:
+    asking.out_of_time(draft)
+
+
+def _remind(draft: Draft) -> None:
+    """Reminded and raised to the escalation address; never decided by itself."""
+    notify(draft, "still waits for a person")
+    draft.show(anew=True)
+
+
+def _customer_silent(draft: Draft) -> None:
+    draft.change(asked_customer=False)
+    draft.show()
+
+
+def _no_choice(draft: Draft) -> None:
+    """The customer has seven days to choose; people are told after the first."""
+    shown = draft.current.shown
+    assert shown is not None
+    if shown.overdue:
+        draft.change(shown=shown.model_copy(update={"party": Party.REVIEWER, "overdue": 0}))
+        draft.show(anew=True)
+        return
+    notify(draft, "waits for the customer's choice of another way to pay")
+    draft.change(shown=shown.model_copy(update={"overdue": 1}))
+    draft.wait_longer(CHOICE_WAIT - REVIEW_WAIT)
+
+
+def _no_replacement_choice(draft: Draft) -> None:
+    draft.escalate(EscalationReason.POLICY_GAP, {"replacement": "the customer did not choose"})
+    draft.show()
+
+
+def _try_replacement_again(draft: Draft) -> None:
+    exchange = draft.current.exchange
+    assert exchange is not None
+    release.send(draft, exchange)
+    draft.show(anew=True)
+
+
+def _timed_out(draft: Draft) -> None:
+    """Whoever was waited for has not said anything: a person."""
+    shown = draft.current.shown
+    assert shown is not None
+    waited = {"status": str(shown.status), "waiting_on": str(shown.party)}
+    draft.escalate(EscalationReason.ASSESSMENT_TIMEOUT, {"waited": waited})
+    draft.show()
+
+
+def _nobody_sent(draft: Draft) -> None:
+    exchange = draft.current.exchange
+    if exchange is not None and exchange.state is ReplacementState.FAILED:
+        _no_replacement_choice(draft)
+    else:
+        _timed_out(draft)
+
+
+ACTS: dict[tuple[Status, Party], Callable[[Draft], None]] = {
+    (Status.REQUESTED, Party.COMMERCE): _order_missing,
+    (Status.ASSESSING, Party.COMMERCE): _facts_missing,
+    (Status.AWAITING_REVIEW, Party.REVIEWER): _remind,
+    (Status.AWAITING_REVIEW, Party.CUSTOMER): _customer_silent,
+    (Status.SETTLEMENT_FAILED, Party.REVIEWER): _remind,
+    (Status.SETTLEMENT_FAILED, Party.CUSTOMER): _no_choice,
+    (Status.AWAITING_PHYSICAL_RECEIPT, Party.CUSTOMER): _nobody_sent,
+    (Status.IN_TRANSIT, Party.CUSTOMER): _no_replacement_choice,
+    (Status.PHYSICALLY_RECEIVED, Party.CUSTOMER): _no_replacement_choice,
+    (Status.QUALITY_CHECK, Party.CUSTOMER): _no_replacement_choice,
+    (Status.PENDING_SETTLEMENT, Party.CUSTOMER): _no_replacement_choice,
+}
+"""What to do when the wait of a status is over; all others: a person, as timed out."""
+
+
+def quarantined(draft: Draft, message: RecordQuarantined) -> None:
+    """A record about this return cannot be read: a person looks at both."""
+    if draft.current.closed:
+        draft.ignored = "the return is over"
+        return
+    record = {
+        "service": message.service,
+        "topic": message.topic,
+        "partition": message.partition,
+        "offset": message.offset,
+        "reason": message.reason,
+    }
+    draft.escalate(EscalationReason.QUARANTINED_MESSAGE, {"record": record})
+    draft.show()
+
+
+def notify(draft: Draft, what: str) -> None:
+    """E-mail to the policy's escalation address, once for each status."""
+    if not draft.desk.notify:
+        return
+    current, shown = draft.current, draft.current.shown
+    assert shown is not None
+    mail = NotifyReviewers(
+        return_id=current.return_id,
+        to=draft.policy.escalation.email,
+        subject=f"Return {current.return_id} {what}",
+        text=f"Return {current.return_id}: {shown.status}, {current.escalation or 'no reason'}.",
+    )
+    number = f"{shown.number}:{shown.overdue}"
+    draft.effects.append(Effect(id=f"notify:{current.return_id}:{number}", payload=mail))

@@ -1,0 +1,483 @@
+"""Commerce's store: orders, returns with their papers, decisions and quotes, set-wise per batch.
+
+Everything of one order is read and written under the lock of its key; a return without an order
+has its own id as key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from contracts.base import Message
+from contracts.decisions import ReturnDecisionMade
+from contracts.fulfillment import (
+    ReturnDelivered,
+    ReturnLabelIssued,
+    ReturnReceived,
+    ReturnShipped,
+)
+from contracts.orders import OrderSnapshot
+from contracts.payment import RefundPending, RefundReserved, RefundSettled
+from contracts.quotes import Quote
+from contracts.requests import Reason, ReturnRequest
+from services.chassis.decision import Decision
+from services.chassis.errors import Conflict
+from services.chassis.journal import joined
+from services.chassis.work import AnyConnection, IdentityMap, Received, UnitOfWork
+from services.commerce import messages
+from services.commerce.decide.draft import Desk
+from services.commerce.decide.intake import matches
+from services.commerce.judgement import History, OrdersOfTheYear, PastReturn
+from services.commerce.model import (
+    HISTORY_AGE_MAX,
+    Dossier,
+    Facts,
+    Order,
+    Paper,
+    Promise,
+    Return,
+)
+from services.commerce.policy.versions import Versions
+
+RETURNS_OF_CUSTOMER_MAX = 200
+ROUTINE = (
+    OrderSnapshot,
+    ReturnRequest,
+    ReturnLabelIssued,
+    ReturnShipped,
+    ReturnDelivered,
+    ReturnReceived,
+    RefundReserved,
+    RefundPending,
+    RefundSettled,
+    messages.QuoteGiven,
+    messages.ReviewersNotified,
+)
+"""Messages after which nothing is judged by the customer's history."""
+
+# Read before the locks are held, so only hints: `load` checks what it finds under them.
+FIND_KEYS = """
+SELECT 'return' AS kind, return_id AS known, order_key AS key FROM returns
+WHERE return_id = ANY($1::text[])
+UNION ALL
+SELECT 'number', lower(order_number), order_id FROM orders
+WHERE lower(order_number) = ANY($2::text[])
+UNION ALL
+SELECT 'claim', claim_number, return_id FROM returns
+WHERE claim_number = ANY($3::text[]) AND order_id IS NULL
+"""
+
+# Under the locks of these keys nobody else reads or writes these rows.
+LOAD_ORDERS = """
+SELECT document, NULL::json AS quote FROM orders WHERE order_id = ANY($1::text[])
+UNION ALL
+SELECT NULL, document FROM quotes WHERE quote_id = ANY($2::text[])
+"""
+
+# Under the locks; a return found by its own id alone may belong to a key that is not locked.
+LOAD_RETURNS = """
+SELECT r.order_key, r.document, r.request, r.facts, (
+    SELECT d.document FROM decisions d WHERE d.return_id = r.return_id
+    ORDER BY d.sequence DESC LIMIT 1
+) AS standing
+FROM returns r WHERE r.order_key = ANY($1::text[]) OR r.return_id = ANY($1::text[])
+"""
+
+# Other orders of these customers may change at the same time: history is read as it stands.
+LOAD_HISTORY = """
+WITH customers AS MATERIALIZED (
+    SELECT DISTINCT customer_id FROM orders WHERE order_id = ANY($1::text[])
+)
+SELECT o.customer_id, NULL AS return_id, NULL AS order_id, NULL::timestamptz AS requested_at,
+    NULL::text[] AS skus, o.currency, sum(o.value)::bigint AS value, NULL AS status,
+    NULL AS reason, false AS abuse, count(*)::int AS orders,
+    sum(o.disputes_counted)::int AS disputes
+FROM customers JOIN orders o USING (customer_id) WHERE o.placed_at >= $2
+GROUP BY o.customer_id, o.currency
+UNION ALL
+SELECT c.customer_id, r.return_id, r.order_id, r.requested_at, r.skus, r.currency, r.value,
+    r.status, r.reason, r.abuse, 0, 0
+FROM customers c CROSS JOIN LATERAL (
+    SELECT * FROM returns WHERE returns.customer_id = c.customer_id
+        AND returns.requested_at >= $2 AND NOT returns.test
+    ORDER BY returns.requested_at DESC LIMIT $3
+) r
+"""
+
+# Under the orders' locks. An older snapshot never replaces a newer one.
+SAVE_ORDERS = """
+INSERT INTO orders (order_id, version, order_number, email, customer_id, placed_at, currency,
+    value, disputes_counted, document)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[],
+    $6::timestamptz[], $7::text[], $8::bigint[], $9::integer[], $10::jsonb[])
+ON CONFLICT (order_id) DO UPDATE SET version = EXCLUDED.version,
+    order_number = EXCLUDED.order_number, email = EXCLUDED.email,
+    customer_id = EXCLUDED.customer_id, placed_at = EXCLUDED.placed_at,
+    currency = EXCLUDED.currency, value = EXCLUDED.value, document = EXCLUDED.document,
+    disputes_counted = orders.disputes_counted + EXCLUDED.disputes_counted
+WHERE orders.version <= EXCLUDED.version
+"""
+
+# Under the locks of their keys. Papers that did not change are not sent again.
+SAVE_RETURNS = """
+INSERT INTO returns AS known (return_id, order_key, order_id, customer_id, state, status,
+    waiting_on, until, requested_at, test, value, approved, released, currency, skus, reason,
+    abuse, claim_number, document, request, facts)
+SELECT return_id, order_key, order_id, customer_id, state, status, waiting_on, until,
+    requested_at, test, value, approved, released, currency, string_to_array(skus, chr(31)),
+    reason, abuse, claim_number, document, coalesce(request, '{}'), coalesce(facts, '{}')
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+    $8::timestamptz[], $9::timestamptz[], $10::boolean[], $11::bigint[], $12::bigint[],
+    $13::bigint[], $14::text[], $15::text[], $16::text[], $17::boolean[], $18::text[],
+    $19::jsonb[], $20::json[], $21::json[])
+    AS new (return_id, order_key, order_id, customer_id, state, status, waiting_on, until,
+    requested_at, test, value, approved, released, currency, skus, reason, abuse, claim_number,
+    document, request, facts)
+ON CONFLICT (return_id) DO UPDATE SET order_key = EXCLUDED.order_key,
+    order_id = EXCLUDED.order_id, customer_id = EXCLUDED.customer_id, state = EXCLUDED.state,
+    status = EXCLUDED.status, waiting_on = EXCLUDED.waiting_on, until = EXCLUDED.until,
+    value = EXCLUDED.value, approved = EXCLUDED.approved, released = EXCLUDED.released,
+    currency = EXCLUDED.currency, skus = EXCLUDED.skus, reason = EXCLUDED.reason,
+    abuse = EXCLUDED.abuse, document = EXCLUDED.document,
+    request = CASE WHEN EXCLUDED.request::text = '{}' THEN known.request
+        ELSE EXCLUDED.request END,
+    facts = CASE WHEN EXCLUDED.facts::text = '{}' THEN known.facts ELSE EXCLUDED.facts END
+"""
+
+# A second decision of the same sequence would be a second decision: it fails.
+INSERT_DECISIONS = """
+INSERT INTO decisions (return_id, sequence, order_key, outcome, decided_at, document)
+SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::timestamptz[],
+    $6::json[])
+"""
+
+INSERT_QUOTES = """
+INSERT INTO quotes (quote_id, order_id, total, currency, valid_until, given_at, document)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[],
+    $6::timestamptz[], $7::json[])
+"""
+
+# For reading alone.
+READ_DECISIONS = """
+SELECT document FROM decisions WHERE return_id = $1 ORDER BY sequence
+"""
+# For reading alone.
+READ_RETURN = "SELECT document FROM returns WHERE return_id = $1"
+
+
+@dataclass(kw_only=True)
+class CommerceWork(UnitOfWork):
+    """Everything of the orders that a batch touches."""
+
+    policies: Versions
+    notify: bool = False
+    orders: IdentityMap[Order] = field(
+        default_factory=lambda: IdentityMap(lambda order: order.order_id)
+    )
+    returns: IdentityMap[Dossier] = field(
+        default_factory=lambda: IdentityMap(lambda dossier: dossier.return_id)
+    )
+    quotes: list[messages.QuoteGiven] = field(default_factory=list)
+    _stored: dict[str, Dossier] = field(default_factory=dict)
+    _quoted: dict[str, Quote] = field(default_factory=dict)
+    _past: dict[str, list[Any]] | None = None
+    _disputed: dict[str, int] = field(default_factory=dict)
+
+    # What handlers look up.
+
+    def order_named(self, request: ReturnRequest) -> Order | None:
+        """The order that a request names, or that its claim matches by number and e-mail."""
+        if request.order_id is not None:
+            return self.orders.get(request.order_id)
+        claim = request.claim
+        if claim is None or claim.order_number is None:
+            return None
+        wanted = (claim.order_number.lower(), (claim.email or "").lower())
+        return next((each for each in self.orders if matches(wanted, each.snapshot)), None)
+
+    def order_of(self, dossier: Dossier, order_id: str | None = None) -> Order | None:
+        """The order that is named, else the return's own, else the one that it waits for."""
+        current = dossier.current
+        return self.orders.get(order_id or current.order_id or current.order_key)
+
+    def of_order(self, order_id: str) -> list[Dossier]:
+        return [each for each in self.returns if each.current.order_id == order_id]
+
+    def waiting_for(self, order: OrderSnapshot) -> list[Dossier]:
+        """Returns of this order, and those whose claim it matches."""
+        return [
+            each
+            for each in self.returns
+            if each.current.order_key == order.order_id
+            or (each.current.order_id is None and matches(each.current.claim, order))
+        ]
+
+    def desk(self, order: Order | None, return_id: str) -> Desk:
+        others: tuple[Dossier, ...] = ()
+        if order is not None:
+            found = self.of_order(order.order_id)
+            others = tuple(each for each in found if each.return_id != return_id)
+        return Desk(
+            now=self.now,
+            policy=self.policies.at,
+            order=order,
+            others=others,
+            history=self.history,
+            notify=self.notify,
+        )
+
+    def promise(self, request: ReturnRequest) -> Promise | None:
+        """What was quoted before, as far as we know the quote."""
+        if request.quote_id is None:
+            return None
+        quote = self._quoted.get(request.quote_id)
+        if quote is None:
+            return Promise(quote_id=request.quote_id, acknowledged_at=self.now)
+        return Promise(
+            quote_id=request.quote_id,
+            amount=quote.refund.total,
+            currency=quote.currency,
+            valid_until=quote.valid_until,
+            acknowledged_at=self.now,
+        )
+
+    def history(self, current: Return, order: OrderSnapshot) -> History | None:
+        """Returns and orders of the customer in the last twelve months, test returns apart."""
+        if self._past is None:
+            return None
+        rows = self._past.get(order.buyer.customer_id, [])
+        past = {row["return_id"]: _past_return(row, order.currency) for row in _returns(rows)}
+        abuse = {row["return_id"] for row in _returns(rows) if row["abuse"]}
+        for each in self.returns:
+            if each.current.customer_id == order.buyer.customer_id and not each.current.test:
+                past[each.return_id] = past_of(each.current)
+        past.pop(current.return_id, None)
+        orders = [row for row in rows if row["return_id"] is None]
+        return History(
+            returns=tuple(sorted(past.values(), key=lambda each: each.requested_at)),
+            orders=OrdersOfTheYear(
+                count=max(sum(row["orders"] for row in orders), 1),
+                value=sum(row["value"] for row in orders if row["currency"] == order.currency)
+                or Order(snapshot=order).value,
+            ),
+            confirmed_abuse=len(abuse - {current.return_id}),
+            disputes=sum(row["disputes"] for row in orders),
+            weight_deviation_bps=current.weight_deviation_bps,
+        )
+
+    # What handlers leave behind.
+
+    def put_order(self, order: Order, *, counted: bool = False) -> None:
+        self.orders.put(order)
+        if counted:
+            self._disputed[order.order_id] = self._disputed.get(order.order_id, 0) + 1
+
+    def settle(self, decision: Decision[Dossier]) -> None:
+        """Keep a decision's state and record what follows, under the key of its order."""
+        before, after = self.returns.get(decision.state.return_id), decision.state
+        if before is None or not before.same_as(after):
+            self.returns.put(after)
+        self.record(decision, key=decision.state.current.order_key)
+
+    # The store.
+
+    async def keys(
+        self, connection: AnyConnection, received: Sequence[Received]
+    ) -> list[tuple[str, ...]]:
+        bodies = [each.body for each in received]
+        named = sorted({id_ for body in bodies if (id_ := _text(body, "return_id"))})
+        numbers = sorted({number for body in bodies for number in _claimed(body)})
+        sold = sorted({b.order_number.lower() for b in bodies if isinstance(b, OrderSnapshot)})
+        found: dict[tuple[str, str], set[str]] = {}
+        if named or numbers or sold:
+            for row in await connection.fetch(FIND_KEYS, named, numbers, sold):
+                found.setdefault((row["kind"], row["known"]), set()).add(row["key"])
+        return [tuple(sorted(_keys(body, found))) for body in bodies]
+
+    async def load(
+        self, connection: AnyConnection, keys: Sequence[str], received: Sequence[Received]
+    ) -> None:
+        locked, bodies = set(keys), [each.body for each in received]
+        quoted = [b.quote_id for b in bodies if isinstance(b, ReturnRequest) and b.quote_id]
+        for row in await connection.fetch(LOAD_ORDERS, keys, quoted):
+            if row["quote"] is not None:
+                quote = Quote.model_validate_json(row["quote"])
+                self._quoted[quote.quote_id] = quote
+            else:
+                self.orders.load([Order.model_validate_json(row["document"])])
+        for row in await connection.fetch(LOAD_RETURNS, keys):
+            if row["order_key"] not in locked:
+                raise Conflict("a return became known while its order was not locked")
+            dossier = read_dossier(row)
+            self._stored[dossier.return_id] = dossier
+            self.returns.load([dossier])
+        if not all(isinstance(body, ROUTINE) for body in bodies):
+            await self.load_history(connection, keys)
+
+    async def load_history(self, connection: AnyConnection, keys: Sequence[str]) -> None:
+        """What the customers of these orders have bought and sent back."""
+        since = self.now - HISTORY_AGE_MAX
+        self._past = {}
+        for row in await connection.fetch(LOAD_HISTORY, keys, since, RETURNS_OF_CUSTOMER_MAX):
+            self._past.setdefault(row["customer_id"], []).append(row)
+
+    async def save(self, connection: AnyConnection) -> None:
+        changed = self.returns.changed()
+        made = [(each, made) for each in changed for made in each.made]
+        parts = [
+            (SAVE_ORDERS, self._order_columns(self.orders.changed())),
+            (SAVE_RETURNS, _columns(_return_row(each, self._stored) for each in changed)),
+            (INSERT_DECISIONS, _columns(_decision_row(each, one) for each, one in made)),
+            (INSERT_QUOTES, _columns(_quote_row(each) for each in self.quotes)),
+        ]
+        parts = [part for part in parts if part[1] and part[1][0]]
+        if parts:
+            text, arguments = joined(parts)
+            await connection.execute(text, *arguments)
+
+    def _order_columns(self, changed: Iterable[Order]) -> Sequence[list[Any]]:
+        return _columns(
+            (
+                each.order_id,
+                each.snapshot.version,
+                each.snapshot.order_number,
+                each.snapshot.buyer.email,
+                each.snapshot.buyer.customer_id,
+                each.snapshot.placed_at,
+                each.snapshot.currency,
+                each.value,
+                self._disputed.get(each.order_id, 0),
+                each.model_dump_json(exclude_none=True),
+            )
+            for each in changed
+        )
+
+
+def past_of(current: Return) -> PastReturn:
+    return PastReturn(
+        requested_at=current.requested_at,
+        order_id=current.order_id,
+        skus=current.skus,
+        value=current.value,
+        status=str(current.shown.status) if current.shown is not None else str(current.state),
+        reason=Reason(current.reason),
+    )
+
+
+def _returns(rows: Iterable[Any]) -> Iterator[Any]:
+    return (row for row in rows if row["return_id"] is not None)
+
+
+def _past_return(row: Any, currency: str) -> PastReturn:
+    """Amounts in another currency than the order's say nothing about its value."""
+    return PastReturn(
+        requested_at=row["requested_at"],
+        order_id=row["order_id"],
+        skus=tuple(row["skus"]),
+        value=row["value"] if row["currency"] in (None, currency) else 0,
+        status=row["status"],
+        reason=Reason(row["reason"]),
+    )
+
+
+def read_dossier(row: Any) -> Dossier:
+    standing = row["standing"]
+    return Dossier(
+        Return.model_validate_json(row["document"]),
+        Paper(ReturnRequest, row["request"]),
+        Paper(Facts, row["facts"]),
+        Paper(ReturnDecisionMade, standing) if standing is not None else None,
+    )
+
+
+def _text(body: Message, name: str) -> str | None:
+    value = getattr(body, name, None)
+    return value if isinstance(value, str) else None
+
+
+def _claimed(body: Message) -> tuple[str, ...]:
+    claim = body.claim if isinstance(body, ReturnRequest) and body.order_id is None else None
+    return (claim.order_number.lower(),) if claim is not None and claim.order_number else ()
+
+
+def _keys(body: Message, found: dict[tuple[str, str], set[str]]) -> set[str]:
+    """What a message names, and the keys that these names are known to have."""
+    keys = {
+        value
+        for name in ("order_id", "return_id", "linked_order_id")
+        if (value := _text(body, name)) is not None
+    }
+    known = [("return", key) for key in keys]
+    known += [("number", number) for number in _claimed(body)]
+    if isinstance(body, OrderSnapshot):
+        known.append(("claim", body.order_number.lower()))
+    keys = keys.union(*(found.get(each, set()) for each in known))
+    return keys or ({body.quote.quote_id} if isinstance(body, messages.QuoteGiven) else keys)
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> Sequence[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _return_row(dossier: Dossier, stored: dict[str, Dossier]) -> tuple[Any, ...]:
+    current, before = dossier.current, stored.get(dossier.return_id)
+    shown, terms = current.shown, current.terms
+    assert shown is not None
+    same_request = before is not None and before.request is dossier.request
+    same_facts = before is not None and before.facts is dossier.facts
+    return (
+        current.return_id,
+        current.order_key,
+        current.order_id,
+        current.customer_id,
+        str(current.state),
+        str(shown.status),
+        str(shown.party),
+        shown.until,
+        current.requested_at,
+        current.test,
+        current.value,
+        terms.total if terms is not None else 0,
+        current.live_amount,
+        terms.currency if terms is not None else None,
+        "\x1f".join(current.skus),
+        current.reason,
+        current.abuse,
+        current.claim[0] if current.claim is not None else None,
+        current.model_dump_json(exclude_defaults=True),
+        None if same_request else dossier.request.text,
+        None if same_facts else dossier.facts.text,
+    )
+
+
+def _decision_row(dossier: Dossier, made: ReturnDecisionMade) -> tuple[Any, ...]:
+    return (
+        made.return_id,
+        made.sequence,
+        dossier.current.order_key,
+        str(made.decision),
+        made.decided_at,
+        made.model_dump_json(exclude_none=True),
+    )
+
+
+def _quote_row(given: messages.QuoteGiven) -> tuple[Any, ...]:
+    quote = given.quote
+    return (
+        quote.quote_id,
+        given.order_id,
+        quote.refund.total,
+        quote.currency,
+        quote.valid_until,
+        given.given_at,
+        quote.model_dump_json(exclude_none=True),
+    )
+
+
+async def find_order(connection: AnyConnection, order_number: str) -> Sequence[Any]:
+    """Rows whose `key` is the id of an order with this number."""
+    rows: Sequence[Any] = await connection.fetch(FIND_KEYS, [], [order_number.lower()], [])
+    return rows
