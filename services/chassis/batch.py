@@ -24,6 +24,10 @@ SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest($1::text[]) A
 """
 
 
+PARKED_HOPS_MAX = 4
+"""How long a chain of messages that wait for each other one batch takes up at once."""
+
+
 @dataclass(kw_only=True)
 class Batch:
     """`items` in their order, and what is parked under their keys (or under `keys`)."""
@@ -90,21 +94,29 @@ class Batch:
         if not keys:
             return []
         await connection.execute(LOCK, keys)
-        # Read after the lock: whoever parked under these keys has committed by now.
-        rows = await connection.fetch(parking.UNDER_KEYS, keys, parking.WAITING_MAX)
+        locked, fresh = set(keys), keys
         own = {item.event_id for item in admitted}
+        for _ in range(PARKED_HOPS_MAX):
+            # Read after the lock: whoever parked under these keys has committed by now.
+            rows = await connection.fetch(parking.UNDER_KEYS, fresh, parking.WAITING_MAX)
+            self._add_waiting(rows, own)
+            # What waits for one that waits: an event for its return, the return for its order.
+            fresh = sorted({k for each in self._waiting.values() for k in each.keys} - locked)
+            if not fresh:
+                break
+            # Out of order, so a deadlock is possible; the store ends it and the batch is retried.
+            await connection.execute(LOCK, fresh)
+            locked.update(fresh)
+        return sorted(locked)
+
+    def _add_waiting(self, rows: Sequence[Any], own: set[UUID]) -> None:
         for row in rows:
-            if row["event_id"] in own:
+            if row["event_id"] in own or row["event_id"] in self._waiting:
                 continue
             try:
                 self._waiting[row["event_id"]] = parking.waiting(row, self.registry)
             except Exception as error:  # of an older version; its patience ends it
                 telemetry.log.error("parked_unreadable", exc_info=error)
-        more = sorted({key for each in self._waiting.values() for key in each.keys} - set(keys))
-        if more:
-            # Out of order, so a deadlock is possible; the store ends it and the batch is retried.
-            await connection.execute(LOCK, more)
-        return sorted([*keys, *more])
 
     def _handle(self, item: Item, keys: tuple[str, ...], *, last_chance: bool = False) -> bool:
         """Run the handler; False when the message asked to be parked."""

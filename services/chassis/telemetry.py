@@ -69,6 +69,13 @@ def configure(service: str, settings: Settings) -> None:
     logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, force=True)
     # Rebalances, lost connections and retries are everyday life there, logged as warnings.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    _configure_structlog(level)
+    structlog.contextvars.bind_contextvars(service=service)
+    if settings.otel_exporter_otlp_endpoint:
+        _tracer = _exporting_tracer(service)
+
+
+def _configure_structlog(level: int) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -80,11 +87,7 @@ def configure(service: str, settings: Settings) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
     )
-    structlog.contextvars.bind_contextvars(service=service)
-    if settings.otel_exporter_otlp_endpoint:
-        _tracer = _exporting_tracer(service)
 
 
 def with_traceback(
@@ -175,3 +178,7 @@ def count_effect(service: str, kind: str, outcome: str) -> None:
 def exposition() -> bytes:
     """All metrics in Prometheus' text format."""
     return generate_latest(REGISTRY)
+
+
+# Also before `configure`, and in tests, nothing but the allowed fields is ever printed.
+_configure_structlog(logging.WARNING)
