@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from services.ops.demo.command import demo
 from services.ops.up import up
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ def returns() -> None:
 
 
 app.command()(up)
+app.command()(demo)
 
 
 def main() -> None:

@@ -1,0 +1,210 @@
+"""`returns demo [SCENARIO]`: start everything, play, tell, verify, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from contracts.base import Message
+from contracts.money import EXPONENTS
+from services.ops import console, home, system
+from services.ops.demo import stores, timeline, verify
+from services.ops.demo.bus import Heard, Listener
+from services.ops.demo.outsiders import Outsiders
+from services.ops.demo.scenarios import BY_NAME, SCENARIOS, Scenario
+from services.ops.demo.timeline import STEP_NAMES, Line
+from services.ops.demo.verify import Check, Evidence
+from services.ops.system import System
+
+SETTLE_SECONDS_MAX = 60.0
+POLL_SECONDS = 0.1
+WHO_COLUMNS, AMOUNT_COLUMNS = 12, 14
+PEOPLE = {"ReviewDecided": "reviewer", "ReturnRequest": "customer", "CancelReturn": "customer"}
+
+
+@console.in_one_sentence
+def demo(
+    scenario: Annotated[str, typer.Argument(help="One of --list.")] = "jacket",
+    list_: Annotated[bool, typer.Option("--list", help="Print the scenarios.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print data, one object a line.")] = False,
+) -> None:
+    """Play a return from request to refund on a system of its own, and verify the end."""
+    if list_:
+        _print_list(json)
+        return
+    if scenario not in BY_NAME:
+        console.say(f"there is no scenario {scenario}: take one of {', '.join(BY_NAME)}")
+        raise typer.Exit(console.WRONG_USE)
+    if not asyncio.run(_run(BY_NAME[scenario], _Teller(json=json))):
+        raise typer.Exit(console.FAILED)
+
+
+def _print_list(json: bool) -> None:
+    for each in SCENARIOS:
+        if json:
+            console.print_json({"name": each.name, "story": each.story, "ends": each.ends})
+        else:
+            console.out.print(f"[bold]{each.name:18}[/bold] {each.story}")
+
+
+async def _run(scenario: Scenario, teller: _Teller) -> bool:
+    """True when everything that was verified holds."""
+    folder = Path(tempfile.mkdtemp(prefix="demo-", dir=home.folder()))
+    verified = False
+    try:
+        async with console.ended_by_signals():
+            with teller.progress() as progress:
+                progress.add_task("Starting broker, databases and services")
+                started = time.monotonic()
+                running = system.running(folder, keep=False, say=console.say)
+                live = await running.__aenter__()
+            try:
+                teller.begin(scenario, live, time.monotonic() - started)
+                verified = await _play_and_verify(scenario, live, teller)
+            finally:
+                await running.__aexit__(None, None, None)
+    finally:
+        if verified:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif (folder / "logs").exists():
+            console.say(f"the logs are in {folder / 'logs'}")
+    return verified
+
+
+async def _play_and_verify(scenario: Scenario, live: System, teller: _Teller) -> bool:
+    addresses = live.addresses
+    async with httpx.AsyncClient() as http, Listener(addresses["kafka"]) as listener:
+        people = Outsiders(gateway=addresses["gateway"], sandbox=addresses["sandbox"], http=http)
+        order = scenario.order(people.clock.now())
+        request = scenario.request(order, people.clock.now())
+        story = _Story(return_id=request["return_id"], teller=teller)
+        listening = asyncio.create_task(listener.listen(story.hear))
+        try:
+            await people.place(order, behaviour=scenario.behaviour)
+            return_id = await people.ask(request)
+            await scenario.play(people, order, return_id)
+            await people.reaches(return_id, scenario.ends)
+            found = await _checked(scenario, people, order, story, addresses)
+        finally:
+            listening.cancel()
+    teller.end(found)
+    return all(check.holds for check in found)
+
+
+async def _checked(
+    scenario: Scenario, people: Outsiders, order: Any, story: _Story, addresses: Any
+) -> list[Check]:
+    """The checks, as soon as all hold: what is eventually consistent is given its time."""
+    deadline = time.monotonic() + SETTLE_SECONDS_MAX
+    while True:
+        evidence = Evidence(
+            seen=await people.see(story.return_id),
+            book=await people.book(order),
+            messages=story.messages,
+            steps=story.steps,
+        )
+        found = verify.checks(scenario, evidence)
+        found += await stores.checks(scenario, story.return_id, addresses["databases"])
+        if all(check.holds for check in found) or time.monotonic() > deadline:
+            return found
+        await asyncio.sleep(POLL_SECONDS)
+
+
+@dataclass(kw_only=True)
+class _Story:
+    """What was heard about one return."""
+
+    return_id: str
+    teller: _Teller
+    messages: list[Message] = field(default_factory=list)
+    steps: set[int] = field(default_factory=set)
+
+    async def hear(self, heard: Heard) -> None:
+        if getattr(heard.message, "return_id", None) != self.return_id:
+            return
+        self.messages.append(heard.message)
+        for line in timeline.lines(heard.message):
+            self.steps |= {line.step} - {0}
+            self.teller.tell(heard, line)
+
+
+@dataclass(kw_only=True)
+class _Teller:
+    """Prints the timeline for people, or as JSON for programs."""
+
+    json: bool
+
+    def progress(self) -> Progress:
+        return Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console.errors,
+            transient=True,
+        )
+
+    def begin(self, scenario: Scenario, live: System, seconds: float) -> None:
+        if self.json:
+            return
+        kind = {"kafka": "Apache Kafka", "librdkafka": "librdkafka's broker, in memory"}
+        broker = kind[live.parts.broker_kind]
+        console.out.print(f"[bold]{scenario.name}[/bold]: {scenario.story}")
+        console.out.print(
+            f"[dim]five services, {broker}, PostgreSQL and a processor that speaks Stripe's API,"
+            f" ready after {seconds:.1f} s[/dim]\n"
+        )
+
+    def tell(self, heard: Heard, line: Line) -> None:
+        who = PEOPLE.get(type(heard.message).__name__, heard.who)
+        if self.json:
+            at = heard.at.isoformat()
+            told = {"at": at, "who": who, "what": line.text, "step": line.step or None}
+            console.print_json(told | {"amount": line.amount, "currency": line.currency or None})
+            return
+        step = f"{line.step} {STEP_NAMES[line.step]}" if line.step else ""
+        amount = money(line.amount, line.currency) if line.amount is not None else ""
+        text = Text()
+        text.append(f"{heard.at:%H:%M:%S}.{heard.at.microsecond // 1000:03d}  ", "dim")
+        text.append(f"{who:{WHO_COLUMNS}} ", "cyan")
+        text.append(f"{amount:>{AMOUNT_COLUMNS}}  ", "bold green")
+        text.append(f"[{step}] " if step else "", "bold yellow")
+        text.append(line.text)
+        console.out.print(text, soft_wrap=True)
+
+    def end(self, found: Sequence[Check]) -> None:
+        if self.json:
+            failing = [check.what for check in found if not check.holds]
+            console.print_json({"verified": not failing, "failing": failing})
+            return
+        table = Table(title="\nVerified", title_justify="left", box=None, pad_edge=False)
+        for name in ("", "what", "found", "expected"):
+            table.add_column(name)
+        for check in found:
+            mark = "[green]✓[/green]" if check.holds else "[red]✗[/red]"
+            table.add_row(mark, check.what, _plain(check.found), _plain(check.expected))
+        console.out.print(table)
+
+
+def _plain(value: object) -> str:
+    return ", ".join(sorted(map(str, value))) if isinstance(value, list | set) else str(value)
+
+
+def money(amount: int, currency: str) -> str:
+    """Minor units as people write them: 22200 USD is 222.00 USD."""
+    decimals = EXPONENTS.get(currency, 0)
+    whole, rest = divmod(abs(amount), 10**decimals)
+    sign = "-" if amount < 0 else ""
+    fraction = f".{rest:0{decimals}d}" if decimals else ""
+    return f"{sign}{whole:,}{fraction} {currency}".strip()
