@@ -47,6 +47,13 @@ def read_versions(path: Path) -> Versions:
         raise PolicyRefused((Problem((), str(error), 1),), str(path)) from error
 
 
+def files(path: Path) -> list[Path]:
+    """The policy file itself, or those of a folder."""
+    if not path.is_dir():
+        return [path]
+    return _files(path)
+
+
 def _files(folder: Path) -> list[Path]:
     return sorted(each for each in folder.iterdir() if each.suffix in SUFFIXES)[:VERSIONS_MAX]
 
