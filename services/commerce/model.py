@@ -293,6 +293,14 @@ class Return(Part):
         )
 
     @property
+    def released_units(self) -> dict[str, tuple[int, ...]]:
+        """line_id -> ordinals for which money was released."""
+        found: dict[str, tuple[int, ...]] = {}
+        for line_id, ordinal in sorted(self.released_keys):
+            found[line_id] = (*found.get(line_id, ()), ordinal)
+        return found
+
+    @property
     def live_amount(self) -> int:
         """Minor units that are released and not known to have failed."""
         return sum(each.amount for each in self.refunds if each.money in LIVE)

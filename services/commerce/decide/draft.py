@@ -165,11 +165,6 @@ class Draft:
             return {}
         return {k: v for k, v in standing.escalation.context.items() if k != "customer_words"}
 
-    def others_only(self) -> tuple[ReturnDecisionMade, ...]:
-        """Decisions of other returns of this order that stand."""
-        own = self.current.return_id
-        return tuple(each for each in self._earlier() if each.return_id != own)
-
     # The axes.
 
     def move(self, event: Event) -> bool:
@@ -272,16 +267,18 @@ class Draft:
             "sequence": current.sequence + 1,
             "timed_out": current.timed_out,
             "counted": self._counted(),
+            "inspection": facts.inspection,
+            "released": current.released_units,
+            "released_amount": current.released_amount,
+            "linked": current.proven,
             "sent_at": current.sent_at,
             "received_at": current.received_at,
         }
-        return Case.model_construct(**(_defaults() | fields | more))  # its parts are valid
+        return Case.model_validate(fields | more)
 
     def _request_as_proven(self) -> ReturnRequest:
-        """A person who linked the order, or a matching e-mail, has proven whose order it is."""
+        """A claim that matched the order's number and e-mail has proven whose order it is."""
         request, asks = self.request, self.request.requester
-        if self.current.proven:
-            return request.model_copy(update={"requester": None})
         matched = self.current.claim is not None and self.current.order_id is not None
         if matched and asks is not None and asks.verified_by is VerifiedBy.NONE:
             proof = VerifiedBy.ORDER_NUMBER_AND_EMAIL
@@ -431,11 +428,3 @@ def _as_decided(unit: Unit, made: ReturnDecisionMade, *, closing: bool) -> Unit:
     if closing and unit.goods in (Goods.LOST, Goods.NEVER_SENT, *HERE):
         return unit.model_copy(update={"goods": Goods.CLOSED})
     return unit
-
-
-def _defaults() -> dict[str, object]:
-    return {
-        name: each.get_default(call_default_factory=True)
-        for name, each in Case.model_fields.items()
-        if not each.is_required()
-    }

@@ -148,7 +148,7 @@ def _judge_again(draft: Draft, units: Sequence[Unit]) -> None:
         return
     if current.state is not State.APPROVED or not units:
         return
-    made = judgement.judge(draft.case(inspection=inspection))
+    made = judgement.judge(draft.case())
     paid = _paid(current, units)
     if not paid or made.decision is Outcome.ESCALATED:
         draft.decided(made)

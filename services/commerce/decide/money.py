@@ -114,8 +114,11 @@ def dispute_opened(draft: Draft, message: DisputeOpened) -> None:
         return
     disputes = tuple(dict.fromkeys((*draft.current.disputes, message.payment_id)))
     draft.change(disputes=disputes)
-    told = {"dispute_id": message.dispute_id, "reason": message.reason}
-    told |= release.alternatives(draft)
+    told = {
+        "dispute_id": message.dispute_id,
+        "reason": message.reason,
+        **release.alternatives(draft),
+    }
     draft.escalate(EscalationReason.PAYMENT_NOT_REFUNDABLE, told)
     draft.show()
 

@@ -123,7 +123,7 @@ def _verdict(draft: Draft, message: ReviewDecided, standing: ReturnDecisionMade)
     another = settlement is not None and current.terms is not None
     if another and settlement is not None and settlement.method is not current.terms_method:
         money.void_open(draft, "a person chose another way to pay")
-    made = judgement.review(draft.case(inspection=draft.facts.inspection), standing, message)
+    made = judgement.review(draft.case(), standing, message)
     if isinstance(made, NotAllowed):
         draft.decided(made.decision)
         return
@@ -202,9 +202,9 @@ def _instead_of_replacement(draft: Draft, message: SettlementChosen) -> None:
         }
     )
     draft.request_paper = Paper.of(changed)
-    draft.change(exchange=None, terms=None)
-    inspection = draft.facts.inspection
-    draft.decided(judgement.judge(draft.case(inspection=inspection, earlier=draft.others_only())))
+    standing = draft.standing
+    assert standing is not None
+    draft.decided(judgement.settle_by(draft.case(), standing, method))
     draft.show()
     release.carry_out(draft)
 
