@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from services.ops.demo.command import demo
-from services.ops.up import up
+from services.ops import decide, doctor, policy, quarantine, returns, running, up, warehouse
+from services.ops.demo import command as demo
 
 app = typer.Typer(
     name="returns",
@@ -14,14 +14,31 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+COMMANDS = (
+    up.up,
+    demo.demo,
+    returns.submit,
+    returns.show,
+    returns.watch,
+    decide.decide,
+    doctor.doctor,
+)
+GROUPS = {"policy": policy.app, "quarantine": quarantine.app, "warehouse": warehouse.app}
+LOOK_IN_THE_ENVIRONMENT = {"warehouse"}
+"""Groups that know the running system by its variables only."""
+
 
 @app.callback()
-def returns() -> None:
+def main_options(context: typer.Context) -> None:
     """Returns and refunds: run the system, talk to it, look into it."""
+    if context.invoked_subcommand in LOOK_IN_THE_ENVIRONMENT:
+        running.point_environment()
 
 
-app.command()(up)
-app.command()(demo)
+for each in COMMANDS:
+    app.command()(each)
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
 
 
 def main() -> None:

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import httpx
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from contracts.base import Message
@@ -56,7 +55,7 @@ def _print_list(json: bool) -> None:
         if json:
             console.print_json({"name": each.name, "story": each.story, "ends": each.ends})
         else:
-            console.out.print(f"[bold]{each.name:18}[/bold] {each.story}")
+            console.out.print(f"[bold]{each.name:18}[/bold] {each.story}", soft_wrap=True)
 
 
 async def _run(scenario: Scenario, teller: _Teller) -> bool:
@@ -160,10 +159,11 @@ class _Teller:
             return
         kind = {"kafka": "Apache Kafka", "librdkafka": "librdkafka's broker, in memory"}
         broker = kind[live.parts.broker_kind]
-        console.out.print(f"[bold]{scenario.name}[/bold]: {scenario.story}")
+        console.out.print(f"[bold]{scenario.name}[/bold]: {scenario.story}", soft_wrap=True)
         console.out.print(
             f"[dim]five services, {broker}, PostgreSQL and a processor that speaks Stripe's API,"
-            f" ready after {seconds:.1f} s[/dim]\n"
+            f" ready after {seconds:.1f} s[/dim]\n",
+            soft_wrap=True,
         )
 
     def tell(self, heard: Heard, line: Line) -> None:
@@ -188,13 +188,11 @@ class _Teller:
             failing = [check.what for check in found if not check.holds]
             console.print_json({"verified": not failing, "failing": failing})
             return
-        table = Table(title="\nVerified", title_justify="left", box=None, pad_edge=False)
-        for name in ("", "what", "found", "expected"):
-            table.add_column(name)
+        console.out.print("\n[bold]Verified[/bold]")
         for check in found:
             mark = "[green]✓[/green]" if check.holds else "[red]✗[/red]"
-            table.add_row(mark, check.what, _plain(check.found), _plain(check.expected))
-        console.out.print(table)
+            wrong = "" if check.holds else f" (expected {_plain(check.expected)})"
+            console.out.print(f"{mark} {check.what}: {_plain(check.found)}{wrong}", soft_wrap=True)
 
 
 def _plain(value: object) -> str:

@@ -94,12 +94,13 @@ def _decided(message: ReturnDecisionMade) -> Iterator[Line]:
         text=f"decision {message.sequence}: {message.decision}{why}{by}{on}",
         amount=message.refund.total if message.refund else None,
         currency=message.currency or "",
-        step=4 if message.decision == "approved" else 0,
+        step=4 if message.decision == "approved" and message.refund_on else 0,
     )
 
 
 def _findings(message: ReturnDecisionMade) -> str:
-    told = [finding.explanation for finding in message.findings if finding.rule_id][:1]
+    """What policy says about time, which is what people ask first; else the legal basis."""
+    told = [each.explanation for each in message.findings if "window" in each.code]
     return told[0] if told else str(message.legal_basis)
 
 

@@ -127,9 +127,14 @@ def missing() -> str | None:
         return "no Java was found: install a JVM (apt install default-jre-headless)"
     if java < JAVA_VERSION_MIN:
         return f"Java {java} is too old for Kafka: install version {JAVA_VERSION_MIN} or newer"
-    if not _complete(_folder()) and shutil.which("mvn") is None:
+    if not is_fetched() and shutil.which("mvn") is None:
         return "Maven, which fetches Kafka, was not found: install it (apt install maven)"
     return None
+
+
+def is_fetched() -> bool:
+    """Whether nothing has to be fetched any more."""
+    return _complete(_folder())
 
 
 def java_version() -> int | None:

@@ -1,0 +1,138 @@
+"""`returns doctor`: what this machine has, what it lacks, and what to do about it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from services.chassis.settings import Settings
+from services.ops import console, home, returns
+from services.ops.embedded import kafka_jars, postgres, processes
+from services.ops.embedded.processes import StartFailed
+from services.ops.stack import SERVICES, WITH_A_STORE
+
+PYTHON_MIN = (3, 11)
+CONNECT_SECONDS_MAX = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """`ok` False: the system cannot run. `advice` is one sentence, empty when there is none."""
+
+    what: str
+    ok: bool
+    found: str
+    advice: str = ""
+
+
+@console.in_one_sentence
+def doctor(json: returns.AsJson = False) -> None:
+    """Look at what the system needs on this machine; ends with 1 when something is missing."""
+    findings = [
+        finding
+        for look in (_python, _java, _broker, _databases, _ports, _system)
+        for finding in look()
+    ]
+    for each in findings:
+        if json:
+            console.print_json(vars(each))
+        else:
+            mark = "[green]✓[/green]" if each.ok else "[red]✗[/red]"
+            advice = f" → {each.advice}" if each.advice else ""
+            console.out.print(f"{mark} {each.what}: {each.found}{advice}", soft_wrap=True)
+    if not all(each.ok for each in findings):
+        raise console.Refused("something is missing: see above")
+
+
+def _python() -> Iterator[Finding]:
+    found = ".".join(map(str, sys.version_info[:3]))
+    ok = sys.version_info >= PYTHON_MIN
+    yield Finding(what="Python", ok=ok, found=found, advice="" if ok else "install 3.11 or newer")
+
+
+def _java() -> Iterator[Finding]:
+    """Without Java the broker inside librdkafka does, so nothing here stops the system."""
+    version = kafka_jars.java_version()
+    reason = kafka_jars.missing()
+    yield Finding(
+        what="Java",
+        ok=True,
+        found=str(version) if version else "not found",
+        advice=f"{reason}; until then the broker inside librdkafka is used" if reason else "",
+    )
+    yield Finding(what="Maven", ok=True, found=shutil.which("mvn") or "not found")
+    fetched = kafka_jars.is_fetched()
+    yield Finding(
+        what="Apache Kafka",
+        ok=True,
+        found=kafka_jars.KAFKA_VERSION if fetched else "not fetched yet",
+        advice="" if fetched or reason else "fetched by the first `returns up`, once",
+    )
+
+
+def _broker() -> Iterator[Finding]:
+    servers = Settings().kafka_bootstrap_servers
+    if not servers:
+        yield Finding(what="broker", ok=True, found="embedded (KAFKA_BOOTSTRAP_SERVERS is not set)")
+        return
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    try:
+        brokers = admin.list_topics(timeout=CONNECT_SECONDS_MAX).brokers
+    except KafkaException:
+        advice = "start it, or correct KAFKA_BOOTSTRAP_SERVERS"
+        yield Finding(what="broker", ok=False, found=f"{servers} does not answer", advice=advice)
+    else:
+        yield Finding(what="broker", ok=True, found=f"{servers}: {len(brokers)} answer")
+
+
+def _databases() -> Iterator[Finding]:
+    settings = Settings()
+    given = {name: str(getattr(settings, f"{name}_database_url")) for name in WITH_A_STORE}
+    if not all(given.values()):
+        yield _embedded_database()
+    for name, url in given.items():
+        if url:
+            yield _given_database(name, url)
+
+
+def _embedded_database() -> Finding:
+    try:
+        folder = postgres.binaries()
+        postgres.wrapper()
+    except StartFailed as error:
+        return Finding(what="PostgreSQL", ok=False, found="not usable", advice=str(error))
+    return Finding(what="PostgreSQL", ok=True, found=f"embedded, from {folder}")
+
+
+def _given_database(name: str, url: str) -> Finding:
+    try:
+        with psycopg.connect(url, connect_timeout=CONNECT_SECONDS_MAX):
+            return Finding(what=f"{name}'s database", ok=True, found="answers")
+    except psycopg.OperationalError as error:
+        said = str(error).strip().splitlines()[0]
+        advice = f"start it, or correct {name.upper()}_DATABASE_URL"
+        return Finding(what=f"{name}'s database", ok=False, found=said, advice=advice)
+
+
+def _ports() -> Iterator[Finding]:
+    settings = Settings()
+    for service in SERVICES:
+        port = settings.port(service)
+        free = port == 0 or processes.port_is_free(port)
+        variable = f"{service.upper()}_PORT"
+        advice = "" if free else f"`returns up` takes a free one, unless {variable} is set"
+        found = f"{port} {'is free' if free else 'is in use'}"
+        yield Finding(what=f"{service}'s port", ok=True, found=found, advice=advice)
+
+
+def _system() -> Iterator[Finding]:
+    folder = home.folder()
+    live = home.published(folder)
+    found = f"runs, gateway at {live['gateway']}" if live else "none runs"
+    yield Finding(what=f"system in {folder}", ok=True, found=found)

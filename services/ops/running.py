@@ -1,0 +1,76 @@
+"""Finds the running system: by the environment, else the embedded one of RETURNS_HOME."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import httpx
+
+from services.chassis.settings import Settings
+from services.ops import home
+from services.ops.console import Refused
+from services.ops.stack import WITH_A_STORE
+
+CALL_SECONDS_MAX = 20.0
+KEY_VARIABLE = "RETURNS_API_KEY"
+
+
+def gateway_url() -> str:
+    """Where the gateway answers. Raises Refused when nothing runs."""
+    if "GATEWAY_URL" in os.environ:
+        return os.environ["GATEWAY_URL"].rstrip("/")
+    return str(_published()["gateway"])
+
+
+def databases() -> dict[str, str]:
+    """service -> database URL. Raises Refused when none is known."""
+    settings = Settings()
+    given = {name: str(getattr(settings, f"{name}_database_url")) for name in WITH_A_STORE}
+    given = {name: url for name, url in given.items() if url}
+    return given or dict(_published()["databases"])
+
+
+def point_environment() -> None:
+    """Name an embedded system in the environment, for what looks only there."""
+    found = home.published(home.folder())
+    if found is None:
+        return
+    os.environ.setdefault("GATEWAY_URL", found["gateway"])
+    os.environ.setdefault("COMMERCE_URL", found["commerce"])
+    os.environ.setdefault("SANDBOX_URL", found["sandbox"])
+    os.environ.setdefault("KAFKA_BOOTSTRAP_SERVERS", found["kafka"])
+    for service, url in found["databases"].items():
+        os.environ.setdefault(f"{service.upper()}_DATABASE_URL", url)
+
+
+def client() -> httpx.Client:
+    """Calls the gateway, with the key of RETURNS_API_KEY where one is set."""
+    key = os.environ.get(KEY_VARIABLE)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return httpx.Client(base_url=gateway_url(), timeout=CALL_SECONDS_MAX, headers=headers)
+
+
+def checked(answer: httpx.Response) -> httpx.Response:
+    """The answer, when it is a good one. Raises Refused with the problem's own words."""
+    if answer.is_success:
+        return answer
+    try:
+        problem = answer.json()
+    except ValueError:
+        raise Refused(f"{answer.status_code}: {answer.text[:500]}") from None
+    fields = "".join(
+        f"\n  {each['field']}: {each['message']}" for each in problem.get("errors", ())
+    )
+    raise Refused(f"{answer.status_code}: {problem.get('detail', problem.get('title'))}{fields}")
+
+
+def _published() -> dict[str, Any]:
+    folder = home.folder()
+    found = home.published(folder)
+    if found is None:
+        raise Refused(
+            f"no system runs in {folder}: start one with `returns up`, or set GATEWAY_URL (and"
+            " the *_DATABASE_URL variables) to the one you mean"
+        )
+    return found
