@@ -238,6 +238,11 @@ class Sandbox:
         body = {"payment_intent": reference, "amount": str(amount)}
         httpx.post(f"{self.url}/v1/refunds", data=body).raise_for_status()
 
+    def refunds(self, reference: str) -> list[dict[str, Any]]:
+        listed = httpx.get(f"{self.url}/v1/refunds", params={"payment_intent": reference})
+        found: list[dict[str, Any]] = listed.json()["data"]
+        return found
+
     def book(self, reference: str) -> list[dict[str, Any]]:
         entries = httpx.get(f"{self.url}/sandbox/book").json()["entries"]
         return [entry for entry in entries if entry["reference"] == reference]

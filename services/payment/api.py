@@ -1,21 +1,47 @@
-"""Payment's HTTP face: webhooks in. Everything else is internal and read-only."""
+"""Payment's HTTP face: webhooks in; for operators, the books to read."""
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request
+import csv
+import io
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Query, Request, Response
 from prometheus_client import Counter
 from starlette.requests import ClientDisconnect
 
+from services.chassis.errors import Transient
 from services.chassis.http import Problem
+from services.chassis.keys import ApiKeys
 from services.chassis.runtime import Runtime
 from services.payment import webhooks
+from services.payment.app import PaymentService
+from services.payment.audit import proof, reconcile, store
+from services.payment.intake import Intake
+from services.payment.messages import ScheduleReconciliation
+from services.payment.processors.breaker import CircuitOpen
+from services.payment.processors.port import ProcessorError
 
 WEBHOOKS = Counter("payment_webhooks_total", "Events from processors", ["outcome"])
+READ = "returns:read"
 
 
 def routes(app: FastAPI, runtime: Runtime) -> None:
-    """Add the service's routes."""
+    """Add the service's routes and start what stands behind them."""
+    _webhooks(app, runtime)
+    _books(app, runtime)
+
+    async def schedule() -> None:
+        await runtime.submit(ScheduleReconciliation())
+
+    runtime.spawn(schedule)
+
+
+def _webhooks(app: FastAPI, runtime: Runtime) -> None:
     secrets = runtime.settings.webhook_secrets()
+    intake = Intake(runtime.pipeline)
+    runtime.spawn(intake.run)
 
     @app.post("/webhooks/stripe")
     async def stripe_webhook(request: Request) -> dict[str, bool]:
@@ -30,9 +56,12 @@ def routes(app: FastAPI, runtime: Runtime) -> None:
             raise Problem(400, str(refused)) from None
         if event is None:
             WEBHOOKS.labels("not_for_us").inc()
-        else:
-            await runtime.pipeline.submit(event)
-            WEBHOOKS.labels("stored").inc()
+            return {"received": True}
+        try:
+            await intake.put(event)
+        except Transient:
+            raise Problem(503, "the store is away: send it again") from None
+        WEBHOOKS.labels("stored").inc()
         return {"received": True}
 
 
@@ -48,3 +77,64 @@ async def _body(request: Request) -> bytes:
     except ClientDisconnect:
         raise webhooks.Refused("incomplete", "the event did not arrive whole") from None
     return b"".join(chunks)
+
+
+def _books(app: FastAPI, runtime: Runtime) -> None:
+    keys = ApiKeys(runtime.settings)
+    assert isinstance(runtime.service, PaymentService)
+    processors = runtime.service.processors
+
+    @app.get("/reconciliation")
+    async def reconciliation(request: Request, since: datetime | None = None) -> reconcile.Report:
+        """Our books against the processors'; nothing is changed."""
+        keys.allow(request, READ)
+        now = runtime.clock.now()
+        begin = since or now - timedelta(days=reconcile.SINCE_DAYS)
+        if begin.tzinfo is None:
+            raise Problem(422, "a time needs an offset", [("since", "needs an offset")])
+        try:
+            return await reconcile.reconcile(runtime.pool, processors, begin, now)
+        except (ProcessorError, CircuitOpen) as error:
+            raise Problem(503, f"a processor does not answer: {error}") from error
+
+    @app.get("/refunds/{refund_id}/proof")
+    async def prove(request: Request, refund_id: str) -> proof.Proof:
+        keys.allow(request, READ)
+        found = await proof.prove(runtime.pool, processors, refund_id)
+        if found is None:
+            raise Problem(404, f"no refund is called {refund_id}")
+        return found
+
+    @app.get("/returns/{return_id}/refunds")
+    async def refunds(request: Request, return_id: str) -> dict[str, list[str]]:
+        keys.allow(request, READ)
+        rows = await runtime.pool.fetch(store.OF_RETURN, return_id)
+        return {"refunds": [row["refund_id"] for row in rows]}
+
+    @app.get("/tax-reversals", response_model=None)
+    async def tax_reversals(
+        request: Request,
+        period: Annotated[str | None, Query(pattern=r"^\d{4}-\d{2}$")] = None,
+        format_: Annotated[Literal["json", "csv"], Query(alias="format")] = "json",
+    ) -> Response | dict[str, Any]:
+        """Credit notes for the tax tool, in the order of their numbers; `period` is YYYY-MM."""
+        keys.allow(request, READ)
+        rows = [dict(row) for row in await runtime.pool.fetch(store.TAX_REVERSALS, period)]
+        if format_ == "json":
+            return {"tax_reversals": rows}
+        return Response(_csv(rows), media_type="text/csv; charset=utf-8")
+
+    @app.get("/store-credits/{customer_id}")
+    async def store_credit(request: Request, customer_id: str) -> dict[str, Any]:
+        keys.allow(request, READ)
+        rows = await runtime.pool.fetch(store.STORE_CREDIT, customer_id)
+        return {"customer_id": customer_id, "balances": [dict(row) for row in rows]}
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()

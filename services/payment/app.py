@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from services.chassis.clock import Clock, WallClock
@@ -15,14 +16,20 @@ from services.payment.store import PaymentWork
 EFFECTS_CONCURRENT_MAX = 32
 
 
-def build(settings: Settings, pool: Any, clock: Clock | None = None) -> Service[PaymentWork]:
+@dataclass(frozen=True, kw_only=True)
+class PaymentService(Service[PaymentWork]):
+    processors: Processors
+
+
+def build(settings: Settings, pool: Any, clock: Clock | None = None) -> PaymentService:
     """The service over a store; processors are chosen by the settings."""
     clock = clock or WallClock()
-    effects = Effects(Processors(settings, clock), pool, clock)
-    return Service(
+    processors = Processors(settings, clock)
+    return PaymentService(
         name="payment",
         work=lambda now: PaymentWork(now=now),
         handlers=HANDLERS,
-        executors=effects.executors(),
+        executors=Effects(processors, pool, clock).executors(),
         effect_concurrency_max=EFFECTS_CONCURRENT_MAX,
+        processors=processors,
     )

@@ -7,11 +7,13 @@ from typing import Any
 
 from contracts.assessments import DisputeState
 from contracts.base import Message
+from services.chassis import telemetry
 from services.chassis.checkpoint import checkpoint
 from services.chassis.clock import Clock
 from services.chassis.errors import Transient
 from services.chassis.service import Again, Executor
 from services.payment import messages, store
+from services.payment.audit import reconcile
 from services.payment.messages import RefundSubmitted, Result, SubmitRefund
 from services.payment.model import (
     KEY_TRUSTED_HOURS_MAX,
@@ -45,6 +47,7 @@ class Effects:
             messages.LookUpRefund: self._patient(self.look_up),
             messages.LookAtPayment: self._patient(self.look_at),
             messages.ChargeReversal: self._patient(self.reverse),
+            messages.Reconcile: self._patient(self.reconcile),
         }
 
     def _patient(self, executor: Executor) -> Executor:
@@ -216,6 +219,22 @@ class Effects:
             reversal_id=intent.reversal_id,
             settled=True,
             reference=reference,
+        )
+
+    async def reconcile(self, intent: messages.Reconcile) -> messages.Reconciled:
+        report = await reconcile.reconcile(
+            self._pool, self._processors, intent.since, self._clock.now()
+        )
+        for each in report.differences:
+            telemetry.log.error(
+                "books_differ",
+                kind=each.kind,
+                processor=each.processor,
+                refund_id=each.refund_id,
+                reference=each.reference,
+            )
+        return messages.Reconciled(
+            doubts=reconcile.doubts(report), kinds=tuple(each.kind for each in report.differences)
         )
 
 

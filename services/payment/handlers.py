@@ -119,6 +119,22 @@ def on_webhook(work: PaymentWork, message: messages.WebhookReceived) -> None:
         work.settle(hints.webhook(order, message, work.facts(order, cause)), cause)
 
 
+def on_schedule(work: PaymentWork, message: Message) -> None:
+    work.deadline(hints.next_reconciliation(work.now))
+
+
+def on_reconciliation_due(work: PaymentWork, message: messages.ReconciliationDue) -> None:
+    work.deadline(hints.next_reconciliation(work.now))
+    work.effect(hints.reconciliation(work.now))
+
+
+def on_reconciled(work: PaymentWork, message: messages.Reconciled) -> None:
+    for order_id, refund_id in message.doubts:
+        work.deadline(hints.doubt(order_id, refund_id, work.now))
+    for kind in message.kinds:
+        work.ignore(f"difference: {kind}")
+
+
 def on_quarantined(work: PaymentWork, message: RecordQuarantined) -> None:
     work.publish(message, key=message.order_id or message.return_id or message.topic)
 
@@ -145,4 +161,8 @@ HANDLERS: Mapping[type[Message], Handler] = {
     messages.WatchDue: of_order(hints.watch),
     messages.ReversalCharged: of_order(reversal.charged),
     messages.WebhookReceived: on_webhook,
+    messages.RefundDoubted: of_refund(hints.doubted),
+    messages.ScheduleReconciliation: on_schedule,
+    messages.ReconciliationDue: on_reconciliation_due,
+    messages.Reconciled: on_reconciled,
 }

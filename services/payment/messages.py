@@ -160,3 +160,31 @@ class ReversalCharged(Message):
     reference: str | None = None
     code: str = ""
     explanation: str = ""
+
+
+class ScheduleReconciliation(Message):
+    """The service has started: see to it that the books are compared every night."""
+
+
+class ReconciliationDue(Message):
+    pass
+
+
+class Reconcile(Message):
+    """Intent: compare our books with the processors'."""
+
+    since: datetime
+
+
+class Reconciled(Message):
+    doubts: tuple[tuple[str, str], ...] = ()
+    """(order, refund) of what another look can mend."""
+    kinds: tuple[str, ...] = ()
+    """The kind of every difference."""
+
+
+class RefundDoubted(Message):
+    """The books differ about a refund: ask the processor again."""
+
+    order_id: str
+    refund_id: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +11,7 @@ from contracts.base import Message
 from contracts.decisions import RefundReleased
 from contracts.quarantine import RecordQuarantined
 from services.chassis.work import AnyConnection, IdentityMap, Received, UnitOfWork
-from services.payment import messages
+from services.payment import columns, messages
 from services.payment.decide.draft import (
     CreditNote,
     Facts,
@@ -121,7 +120,6 @@ VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING refund_id
 CLAIMED = """
 SELECT EXISTS (SELECT FROM submissions WHERE refund_id = $1 AND attempt = $2 AND tries = $3)
 """
-PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
 async def claim(pool: Any, intent: messages.SubmitRefund, now: datetime) -> bool:
@@ -186,7 +184,8 @@ class PaymentWork(UnitOfWork):
         if isinstance(body, messages.WebhookReceived):
             return (f"event:{body.event_id}", *self.orders_named(body))
         if isinstance(body, RecordQuarantined) or order_id is None:
-            return (order_id or getattr(body, "return_id", None) or CREDIT_NOTES,)
+            named: str | None = order_id or getattr(body, "return_id", None)
+            return (named,) if named is not None else ()
         return (order_id, CREDIT_NOTES) if isinstance(body, MAY_SETTLE) else (order_id,)
 
     def orders_named(self, event: messages.WebhookReceived) -> tuple[str, ...]:
@@ -248,158 +247,38 @@ class PaymentWork(UnitOfWork):
     async def save(self, connection: AnyConnection) -> None:
         changed = self.orders.changed()
         if changed:
-            await connection.execute(SAVE_ORDERS, *_order_columns(changed))
+            await connection.execute(SAVE_ORDERS, *columns.of_orders(changed))
         parts = [part for part in self._parts(changed) if part[1] and part[1][0]]
         if parts:
-            text, arguments = joined(parts)
+            text, arguments = columns.joined(parts)
             await connection.execute(text, *arguments)
 
     def _parts(self, changed: Sequence[OrderMoney]) -> list[tuple[str, Sequence[list[Any]]]]:
         booked, now = self.booked, self.now
         return [
             (INSERT_PAYMENTS, self._payment_columns(changed)),
-            (INSERT_LEDGER, _columns(_posting(*each, now) for each in booked.postings)),
-            (INSERT_INTENTS, _columns(_intent(*each, now) for each in booked.intents)),
-            (INSERT_MOVES, _columns(_move(*each, now) for each in booked.moves)),
-            (INSERT_NOTES, _columns(_note(*each, now) for each in booked.notes)),
-            (INSERT_CREDITS, _columns(_credit(*each, now) for each in booked.credits)),
-            (INSERT_EVENTS, _columns(_event(*each, now) for each in booked.events)),
+            (
+                INSERT_LEDGER,
+                columns.of(columns.posting, booked.postings, now),
+            ),
+            (
+                INSERT_INTENTS,
+                columns.of(columns.intent, booked.intents, now),
+            ),
+            (INSERT_MOVES, columns.of(columns.move, booked.moves, now)),
+            (INSERT_NOTES, columns.of(columns.note, booked.notes, now)),
+            (
+                INSERT_CREDITS,
+                columns.of(columns.credit, booked.credits, now),
+            ),
+            (INSERT_EVENTS, columns.of(columns.event, booked.events, now)),
         ]
 
     def _payment_columns(self, changed: Sequence[OrderMoney]) -> Sequence[list[Any]]:
         # Only a new version of the order can name new payments.
-        return _columns(
+        return columns.columns(
             (order.order_id, each.payment_id, each.processor.value, each.reference)
             for order in changed
             if order.order_id in self.renamed
             for each in order.payments
         )
-
-
-def joined(parts: Sequence[tuple[str, Sequence[list[Any]]]]) -> tuple[str, list[Any]]:
-    """Several INSERTs as one statement: only those that have rows."""
-    texts: list[str] = []
-    arguments: list[Any] = []
-    for number, (text, columns) in enumerate(parts):
-        shift = len(arguments)
-        shifted = _shifted(text, shift)
-        texts.append(f"part{number} AS ({shifted})")
-        arguments.extend(columns)
-    return f"WITH {', '.join(texts)} SELECT 1", arguments
-
-
-def _shifted(text: str, by: int) -> str:
-    return PLACEHOLDER.sub(lambda found: f"${int(found[1]) + by}", text)
-
-
-def _columns(rows: Any) -> Sequence[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _order_columns(orders: Sequence[OrderMoney]) -> Sequence[list[Any]]:
-    return _columns(
-        (
-            each.order_id,
-            each.version,
-            each.customer_id,
-            loyalty_account(each),
-            each.currency,
-            each.model_dump_json(exclude_defaults=True),
-        )
-        for each in orders
-    )
-
-
-def _posting(row: Posting, order_id: str, cause: str, now: datetime) -> tuple[Any, ...]:
-    return (
-        row.book,
-        row.holder,
-        order_id,
-        str(row.source),
-        str(row.target),
-        row.amount,
-        row.unit,
-        row.test,
-        row.return_id,
-        row.refund_id,
-        cause,
-        now,
-    )
-
-
-def _intent(row: Refund, order_id: str, cause: str, now: datetime) -> tuple[Any, ...]:
-    return (
-        row.refund_id,
-        row.return_id,
-        order_id,
-        row.method.value,
-        row.payment_id,
-        row.amount,
-        row.currency,
-        row.decision_sequence,
-        row.replaces,
-        row.test,
-        cause,
-        now,
-    )
-
-
-def _move(row: RefundMove, order_id: str, cause: str, now: datetime) -> tuple[Any, ...]:
-    return (
-        row.refund_id,
-        row.event.value,
-        row.state.value,
-        row.attempt,
-        row.key,
-        row.processor_reference,
-        row.detail,
-        cause,
-        now,
-    )
-
-
-def _note(row: CreditNote, order_id: str, cause: str, now: datetime) -> tuple[Any, ...]:
-    return (
-        row.series,
-        row.ordinal,
-        row.number,
-        order_id,
-        row.return_id,
-        row.refund_id,
-        row.rate_bps,
-        row.net,
-        row.tax,
-        row.currency,
-        row.original_reference,
-        row.period,
-        row.test,
-        now,
-    )
-
-
-def _credit(row: StoreCredit, order_id: str, cause: str, now: datetime) -> tuple[Any, ...]:
-    return (
-        row.credit_id,
-        row.customer_id,
-        order_id,
-        row.return_id,
-        row.refund_id,
-        row.amount,
-        row.currency,
-        row.test,
-        now,
-    )
-
-
-def _event(
-    row: messages.WebhookReceived, order_id: str, cause: str, now: datetime
-) -> tuple[Any, ...]:
-    return (
-        row.event_id,
-        row.event_type,
-        row.object_type,
-        row.object_id,
-        row.body_sha256,
-        order_id or None,
-        now,
-    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from contracts.assessments import DisputeState
+from services.chassis.decision import Deadline, Effect
 from services.payment import messages
 from services.payment.decide import outcome, standing
 from services.payment.decide.draft import Draft, Facts, MoneyDecision
@@ -15,6 +18,8 @@ from services.payment.model import (
     RefundState,
 )
 
+RECONCILE_HOUR = 3
+RECONCILE_DAYS = 2
 AS_CLAIMED = {
     RefundState.SETTLED: frozenset({"succeeded", "pending"}),
     RefundState.PENDING_SETTLEMENT: frozenset({"pending"}),
@@ -118,6 +123,33 @@ def payment_seen(order: OrderMoney, message: messages.PaymentSeen, facts: Facts)
         if _held_on(refund, message) and not outcome.blocked(draft, refund):
             outcome.resume(draft, refund)
     return draft.decision()
+
+
+def doubted(order: OrderMoney, message: messages.RefundDoubted, facts: Facts) -> MoneyDecision:
+    """Our books and the processor's differ: the processor is asked, whatever we believe."""
+    draft = Draft(order=order, facts=facts)
+    draft.look_up(order.refunds[message.refund_id])
+    return draft.decision()
+
+
+def doubt(order_id: str, refund_id: str, now: datetime) -> Deadline:
+    """A message to self, at once, under the lock of the refund's own order."""
+    message = messages.RefundDoubted(order_id=order_id, refund_id=refund_id)
+    return Deadline(name="doubt", subject=refund_id, at=now, message=message)
+
+
+def next_reconciliation(now: datetime) -> Deadline:
+    """Every night at RECONCILE_HOUR UTC; setting it twice sets it once."""
+    at = now.replace(hour=RECONCILE_HOUR, minute=0, second=0, microsecond=0)
+    if at <= now:
+        at += timedelta(days=1)
+    due = messages.ReconciliationDue()
+    return Deadline(name="reconciliation", subject="nightly", at=at, message=due)
+
+
+def reconciliation(now: datetime) -> Effect:
+    since = now - timedelta(days=RECONCILE_DAYS)
+    return Effect(id="reconciliation", payload=messages.Reconcile(since=since))
 
 
 def _held_on(refund: Refund, message: messages.PaymentSeen) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic_settings import BaseSettings
+
 from contracts import orders
 from services.chassis.clock import Clock
 from services.chassis.settings import Settings
@@ -13,6 +15,12 @@ from services.payment.processors.stripe_client import StripeProcessor
 SANDBOX_KEY = "sk_test_sandbox"
 CHARGES = ("ch_", "py_")
 """An order may name Stripe's charge instead of its payment intent."""
+
+
+class StripeAccount(BaseSettings):
+    """`STRIPE_ACCOUNT`: the connected account on whose behalf we act; empty: our own."""
+
+    stripe_account: str = ""
 
 
 class Processors:
@@ -30,6 +38,7 @@ class Processors:
                 base=settings.stripe_api_base or None,
                 breaker=Breaker(clock),
                 charges=CHARGES,
+                account=StripeAccount().stripe_account or None,
             )
 
     def of(self, payment: PaymentFacts, *, test: bool) -> Processor:

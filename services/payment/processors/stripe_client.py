@@ -82,6 +82,7 @@ class StripeProcessor:
         base: str | None,
         breaker: Breaker,
         charges: tuple[str, ...] = (),
+        account: str | None = None,
     ) -> None:
         """`charges`: how references begin that name a charge instead of a payment intent."""
         self.name = name
@@ -93,6 +94,7 @@ class StripeProcessor:
             http_client=self._http,
             max_network_retries=0,
             stripe_version=API_VERSION,
+            stripe_account=account,
             base_addresses={"api": base.rstrip("/")} if base else {},
         )
 

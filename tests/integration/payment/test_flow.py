@@ -10,6 +10,7 @@ import pytest
 from contracts import payment as told
 from contracts.assessments import DisputeState, RefundabilityAssessed
 from contracts.base import Message
+from services.payment.messages import WebhookReceived
 from tests.driving import Drive
 from tests.payments import (
     Sandbox,
@@ -23,6 +24,7 @@ from tests.payments import (
     an_order,
     new_id,
 )
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.asyncio
 
@@ -103,16 +105,10 @@ async def test_whatever_the_processor_does_one_refund_takes_place(
 
 
 async def settled_at_processor(sandbox: Sandbox, reference: str) -> None:
-    import asyncio
-
-    import httpx
-
-    for _ in range(100):
-        listed = httpx.get(f"{sandbox.url}/v1/refunds", params={"payment_intent": reference}).json()
-        if all(each["status"] != "pending" for each in listed["data"]):
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("the processor did not settle")
+    await wait_for(
+        lambda: all(each["status"] != "pending" for each in sandbox.refunds(reference)),
+        what="the processor settles",
+    )
 
 
 async def test_a_settled_refund_brings_points_and_tax_with_it(
@@ -193,18 +189,13 @@ async def test_a_refund_that_fails_after_settlement_is_taken_back_with_its_legs(
 
 
 async def comes_back(sandbox: Sandbox, reference: str) -> None:
-    import asyncio
-
-    for _ in range(100):
-        if sandbox.kinds(reference) == ["refund", "refund_failed"]:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("the refund did not come back")
+    await wait_for(
+        lambda: sandbox.kinds(reference) == ["refund", "refund_failed"],
+        what="the refund comes back",
+    )
 
 
 def an_event(reference: str, refund_id: str | None, *, status: str) -> Message:
-    from services.payment.messages import WebhookReceived
-
     return WebhookReceived(
         event_id=f"evt_{uuid4().hex}",
         event_type="refund.updated",
