@@ -7,6 +7,8 @@ was read as ``unknown`` is passed on as ``unknown``: nothing a customer said is 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
@@ -21,6 +23,10 @@ IDENTIFIER_LENGTH_MAX = 200
 TEXT_LENGTH_MAX = 10_000
 URL_LENGTH_MAX = 2_000
 BPS_MAX = 10_000
+RATIO_DECIMALS = 4
+RFC_3339 = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
 
 
 class OpenEnum(StrEnum):
@@ -48,9 +54,9 @@ class Message(Part):
 
 
 def _instant_text(value: object) -> object:
-    if isinstance(value, str | datetime):
+    if isinstance(value, datetime) or (isinstance(value, str) and RFC_3339.fullmatch(value)):
         return value
-    raise ValueError("a time is an RFC 3339 string with an offset")
+    raise ValueError("a time is an RFC 3339 string with an offset, such as Z or +01:00")
 
 
 def _utc(value: datetime) -> datetime:
@@ -66,6 +72,23 @@ def _storable(value: str) -> str:
     if "\x00" in value:
         raise ValueError("text cannot contain the character U+0000")
     return value
+
+
+def _writable(value: Any) -> Any:
+    """A free value that every store and every JSON reader takes: finite numbers, no U+0000."""
+    if isinstance(value, str):
+        return _storable(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number must be finite")
+    if isinstance(value, dict):
+        return {_storable(str(name)): _writable(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_writable(inner) for inner in value]
+    return value
+
+
+def _ratio(value: float) -> float:
+    return round(value, RATIO_DECIMALS) + 0.0  # adding zero turns -0.0 into 0.0
 
 
 def _uuid_text(value: str) -> str:
@@ -94,7 +117,9 @@ Quantity = Annotated[int, Field(strict=True, ge=1, le=QUANTITY_MAX)]
 Ordinal = Annotated[int, Field(strict=True, ge=1, le=QUANTITY_MAX)]
 Version = Annotated[int, Field(strict=True, ge=0, le=2**53)]
 Bps = Annotated[int, Field(strict=True, ge=0, le=BPS_MAX)]
-Ratio = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[float, Field(strict=True, ge=0, le=1), AfterValidator(_ratio)]
+Free = Annotated[Any, AfterValidator(_writable)]
+FreeObject = Annotated[dict[str, Any], AfterValidator(_writable)]
 Flag = Annotated[bool, Field(strict=True)]
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from contracts.base import (
     Bps,
     Currency,
     Flag,
+    Free,
+    FreeObject,
     Identifier,
     Instant,
     Message,
@@ -209,8 +211,13 @@ class ReviewChoice(Part):
 
 class CaseFact(Part):
     name: Identifier
-    value: Any
+    value: Free
+    """Null where it is known that there is none: written all the same."""
     as_of: Instant | None = None
+
+    @model_serializer(mode="wrap")
+    def _with_value(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"name": self.name, "value": None, **written(self)}
 
 
 class ReviewCase(Part):
@@ -219,7 +226,7 @@ class ReviewCase(Part):
     case_sha256: Sha256
     choices: tuple[ReviewChoice, ...] = ()
     facts: tuple[CaseFact, ...] = ()
-    history: tuple[dict[str, Any], ...] = ()
+    history: tuple[FreeObject, ...] = ()
     evidence: tuple[Evidence, ...] = ()
 
 
@@ -227,7 +234,7 @@ class Escalation(Part):
     reason: EscalationReason
     recommendation: Recommendation
     recommended_amount: MinorUnits | None = None
-    context: dict[str, Any] = Field(default_factory=dict)
+    context: FreeObject = Field(default_factory=dict)
     case: ReviewCase
 
 

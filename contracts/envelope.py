@@ -23,8 +23,9 @@ TYPE_PREFIX = "returns."
 VERSION_SUFFIX = ".v1"
 CONTENT_TYPE = "application/json"
 STRUCTURED_CONTENT_TYPE = "application/cloudevents+json"
+CLOUDEVENT_MEDIA_TYPES = "application/cloudevents"
 RECORD_BYTES_MAX = 1024 * 1024
-CE_ID_LENGTH_MAX = 500
+ATTRIBUTE_LENGTH_MAX = 500
 
 
 class Unreadable(ValueError):
@@ -92,18 +93,29 @@ def parse(
     if not value:
         raise Unreadable("the record has no value")
     readable = dict(_readable(headers))
+    traceparent = readable.get("traceparent")
+    media_type = readable.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type.startswith(CLOUDEVENT_MEDIA_TYPES):
+        if media_type != STRUCTURED_CONTENT_TYPE:
+            raise Unreadable(f"{media_type[:200]} is not understood", field="content-type")
+        return _structured(topic, _json_object(value), traceparent, received_at)
     attributes = {name[3:]: text for name, text in readable.items() if name.startswith("ce_")}
     if attributes:
-        message = _message(topic, attributes.get("type"), value)
-        return _envelope(attributes, readable.get("traceparent"), received_at), message
-    body = _json_object(value)
-    if readable.get("content-type", "").startswith(STRUCTURED_CONTENT_TYPE):
-        attributes = {name: text for name, text in body.items() if isinstance(text, str)}
-        if not isinstance(body.get("data"), dict):
-            raise Unreadable("a structured CloudEvent needs its message here", field="data")
-        message = _message(topic, attributes.get("type"), json.dumps(body["data"]).encode())
-        return _envelope(attributes, readable.get("traceparent"), received_at), message
-    return _bare(topic, body, value, readable.get("traceparent"), received_at)
+        envelope = _envelope(attributes, traceparent, received_at, value)
+        return envelope, _message(topic, attributes["type"], value)
+    return _bare(topic, _json_object(value), value, traceparent, received_at)
+
+
+def _structured(
+    topic: str, event: dict[str, Any], traceparent: str | None, received_at: datetime
+) -> tuple[Envelope, Message]:
+    """Attributes and message in one body; headers may repeat the attributes and are not asked."""
+    if not isinstance(event.get("data"), dict):
+        raise Unreadable("a structured CloudEvent needs its message here", field="data")
+    value = json.dumps(event["data"]).encode()
+    attributes = {name: text for name, text in event.items() if isinstance(text, str)}
+    envelope = _envelope(attributes, attributes.get("traceparent", traceparent), received_at, value)
+    return envelope, _message(topic, attributes["type"], value)
 
 
 def _readable(headers: Iterable[tuple[str, bytes | None]]) -> Iterable[tuple[str, str]]:
@@ -125,41 +137,55 @@ def _json_object(value: bytes) -> dict[str, Any]:
 
 
 def _envelope(
-    attributes: dict[str, str], traceparent: str | None, received_at: datetime
+    attributes: dict[str, str], traceparent: str | None, received_at: datetime, value: bytes
 ) -> Envelope:
-    for name in ("specversion", "id", "source"):
-        if not attributes.get(name):
-            raise Unreadable("a CloudEvent needs this attribute", field=f"ce_{name}")
+    for name in ("specversion", "id", "source", "type"):
+        if not _usable(attributes.get(name)):
+            raise Unreadable(
+                f"a CloudEvent needs this attribute, of at most {ATTRIBUTE_LENGTH_MAX} characters",
+                field=f"ce_{name}", body=_body_of(value),
+            )  # fmt: skip
     if not attributes["specversion"].startswith("1."):
-        raise Unreadable("only CloudEvents 1.0 is understood", field="ce_specversion")
-    if len(attributes["id"]) > CE_ID_LENGTH_MAX or "\x00" in attributes["id"]:
-        raise Unreadable("is no usable identifier", field="ce_id")
+        raise Unreadable(
+            "only CloudEvents 1.0 is understood", field="ce_specversion", body=_body_of(value)
+        )
     return Envelope(
         id=attributes["id"],
         source=attributes["source"],
         time=_time(attributes.get("time"), received_at),
-        subject=attributes.get("subject"),
-        correlation_id=attributes.get("correlationid"),
-        causation_id=attributes.get("causationid"),
-        traceparent=traceparent,
+        subject=_usable(attributes.get("subject")),
+        correlation_id=_usable(attributes.get("correlationid")),
+        causation_id=_usable(attributes.get("causationid")),
+        traceparent=_usable(traceparent),
     )
+
+
+def _usable(text: str | None) -> str | None:
+    """The attribute, if stores and logs can hold it: bounded, without U+0000, valid Unicode."""
+    if not text or len(text) > ATTRIBUTE_LENGTH_MAX or "\x00" in text:
+        return None
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, out of a structured body
+        return None
+    return text
 
 
 def _time(text: str | None, received_at: datetime) -> datetime:
     try:
         time = datetime.fromisoformat(text or "")
-    except ValueError:
+        return time.astimezone(UTC) if time.tzinfo else received_at
+    except (ValueError, OverflowError):
         return received_at
-    return time if time.tzinfo else received_at
 
 
-def _message(topic: str, type_: str | None, value: bytes) -> Message:
-    if not type_:
-        raise Unreadable("a CloudEvent needs this attribute", field="ce_type")
+def _message(topic: str, type_: str, value: bytes) -> Message:
     name = type_.removeprefix(TYPE_PREFIX).removesuffix(VERSION_SUFFIX)
     model = MESSAGES.get(name)
     if model is None or message_type(model) != type_:
-        raise Unreadable(f"the type {type_[:200]!r} is not known", field="ce_type")
+        raise Unreadable(
+            f"the type {type_[:200]!r} is not known", field="ce_type", body=_body_of(value)
+        )
     return _validated(topic, model, value)
 
 
@@ -179,10 +205,17 @@ def _bare(
         id=own_id(message),
         source="/unnamed",
         time=received_at,
-        subject=getattr(message, "return_id", None) or getattr(message, "order_id", None),
-        traceparent=traceparent,
+        subject=_subject(message),
+        traceparent=_usable(traceparent),
     )
     return envelope, message
+
+
+def _subject(message: Message) -> str | None:
+    for name in ("return_id", "order_id", "tracking_number"):
+        if found := getattr(message, name, None):
+            return str(found)
+    return None
 
 
 def own_id(message: Message) -> str:

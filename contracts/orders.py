@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
+from pydantic import model_validator
+
 from contracts.base import (
     Bps,
     CountryCode,
@@ -153,3 +157,14 @@ class OrderSnapshot(Message):
     loyalty: Loyalty | None = None
     deliveries: tuple[Delivery, ...] = ()
     withdrawal_information: WithdrawalInformation | None = None
+
+    @model_validator(mode="after")
+    def _names_each_thing_once(self) -> Self:
+        """Money is kept by these ids: two lines or payments under one id would hide one of them."""
+        for field, named in (
+            ("lines.line_id", [line.line_id for line in self.lines]),
+            ("payments.payment_id", [payment.payment_id for payment in self.payments]),
+        ):
+            if len(set(named)) < len(named):
+                raise ValueError(f"{field} must be different in each")
+        return self

@@ -103,6 +103,85 @@ def test_structured_mode_is_read(kind: str) -> None:
     assert isinstance(message, ReturnRequest)
 
 
+def event(**changes: Any) -> bytes:
+    attributes = {
+        "specversion": "1.0", "id": "id-9", "source": "/s", "type": "returns.ReturnRequest.v1",
+    }  # fmt: skip
+    return json.dumps(attributes | {"data": REQUEST} | changes).encode()
+
+
+STRUCTURED = ("content-type", b"Application/CloudEvents+JSON")
+
+
+def test_structured_mode_counts_also_where_headers_repeat_the_attributes() -> None:
+    envelope, message = read(event(), [*HEADERS, STRUCTURED])
+    assert envelope.id == "id-9"
+    assert isinstance(message, ReturnRequest)
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        (event(id="\ud800"), "ce_id"),
+        (event(id="a\x00"), "ce_id"),
+        (event(id="x" * 501), "ce_id"),
+        (event(source=None), "ce_source"),
+        (event(type="returns.ReturnRequest.v9"), "ce_type"),
+        (event(data="{}"), "data"),
+        (event(data=None), "data"),
+    ],
+)
+def test_a_structured_event_that_is_none_names_the_attribute(value: bytes, field: str) -> None:
+    with pytest.raises(Unreadable) as caught:
+        read(value, [STRUCTURED])
+    assert caught.value.field == field
+
+
+def test_batches_are_not_understood() -> None:
+    with pytest.raises(Unreadable, match="content-type"):
+        read(b"[]", [("content-type", b"application/cloudevents-batch+json")])
+
+
+def test_optional_attributes_that_nothing_can_store_are_left_out() -> None:
+    junk = [("ce_subject", b"a\x00b"), ("ce_correlationid", b"\xff"), ("traceparent", b"0" * 999)]
+    envelope, _ = read(body(), [*HEADERS, *junk, ("ce_time", b"9999-12-31T23:59:59-14:00")])
+    assert (envelope.subject, envelope.correlation_id, envelope.traceparent) == (None, None, None)
+    assert envelope.time == NOW
+
+
+def test_of_a_header_that_comes_twice_the_last_one_counts() -> None:
+    envelope, _ = read(body(), [("ce_id", b"first"), *HEADERS, ("ce_id", b"last")])
+    assert envelope.id == "last"
+
+
+@pytest.mark.parametrize("type_", [b"returns.ReturnRequest.v2", b"returns.Nothing.v1", b"x", b""])
+def test_what_is_not_known_still_shows_the_return_it_names(type_: bytes) -> None:
+    with pytest.raises(Unreadable) as caught:
+        read(body(), [*WITHOUT["ce_type"], ("ce_type", type_)])
+    assert caught.value.body == REQUEST
+
+
+def test_a_record_over_one_mebibyte_is_not_even_read() -> None:
+    filled = body(padding="x" * RECORD_BYTES_MAX)
+    for headers in (HEADERS, [], [STRUCTURED]):
+        with pytest.raises(Unreadable, match="larger than") as caught:
+            read(filled, headers)
+        assert caught.value.body is None
+    room = RECORD_BYTES_MAX - len(body(padding=""))
+    assert isinstance(read(body(padding="x" * room))[1], ReturnRequest)
+
+
+def test_numbers_no_store_could_hold_and_deep_nests_are_unreadable() -> None:
+    raw = body(extra="HERE").decode()
+    for junk in ("9" * 5000, "[" * 300 + "]" * 300, '{"a":' * 300 + "1" + "}" * 300, "\\ud83d"):
+        for headers, value in (
+            (HEADERS, raw.replace('"HERE"', junk)),
+            ([STRUCTURED], event(data=json.loads(raw)).decode().replace('"HERE"', junk)),
+        ):
+            with pytest.raises(Unreadable):
+                read(value.encode(), headers)
+
+
 WITHOUT = {name: [pair for pair in HEADERS if pair[0] != name] for name, _ in HEADERS}
 UNREADABLE = {
     "no id": (body(), WITHOUT["ce_id"], "ce_id"),
