@@ -21,8 +21,9 @@ from services.chassis.telemetry import log
 from services.gateway.api import docs, orders, returns, reviews, warehouse
 from services.gateway.gateway import NAME, Gateway
 from services.gateway.handlers import HANDLERS
-from services.gateway.store import GatewayWork, Store
+from services.gateway.store import Store
 from services.gateway.streams import Streams
+from services.gateway.work import GatewayWork
 
 ROUTERS = (orders.router, returns.router, reviews.router, warehouse.router, docs.router)
 QUOTE_SECONDS_MAX = 5.0

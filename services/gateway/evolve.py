@@ -6,14 +6,14 @@ are trusted by `number`, decisions by `sequence`, and each other fact has one to
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
 
 from contracts import decisions, fulfillment, lifecycle, payment, requests
 from contracts.base import Message
 from contracts.warehouse import Grade
 from services.gateway.model import (
-    CHANGES_MAX,
     LineGoods,
     Refund,
     RefundState,
@@ -42,46 +42,23 @@ REPORTED: dict[type[Message], RefundState] = {
 }
 
 
-def content_sha256(request: requests.ReturnRequest) -> str:
-    """Of what a request asks for; who repeats it may name another time."""
-    content = request.model_dump(mode="json", exclude_none=True, exclude={"requested_at"})
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def requested(view: View, request: requests.ReturnRequest) -> View:
-    """The first request of an id counts; a second one with other content is the same return."""
-    if view.content_sha256 is not None:
-        return view
     return view.model_copy(
-        update={
-            "order_id": view.order_id or request.order_id,
-            "requester_id": request.requester.customer_id if request.requester else None,
-            "requested_at": request.requested_at,
-            "content_sha256": content_sha256(request),
-        }
+        update={"asked_order_id": request.order_id, "requested_at": request.requested_at}
     )
 
 
 def status_changed(view: View, change: lifecycle.ReturnStatusChanged) -> View:
     if any(known.number == change.number for known in view.changes):
         return view
-    changes = sorted((*view.changes, change), key=lambda each: each.number)[-CHANGES_MAX:]
-    order_id = next((c.order_id for c in reversed(changes) if c.order_id), None)
-    return view.model_copy(
-        update={
-            "changes": tuple(changes),
-            "changed": view.changed + 1,
-            "order_id": order_id or view.order_id,
-        }
-    )
+    changes = sorted((*view.changes, change), key=lambda each: each.number)
+    return view.model_copy(update={"changes": tuple(changes)})
 
 
 def decided(view: View, decision: decisions.ReturnDecisionMade) -> View:
     if view.decision is not None and view.decision.sequence >= decision.sequence:
         return view
-    return view.model_copy(
-        update={"decision": decision, "order_id": decision.order_id or view.order_id}
-    )
+    return view.model_copy(update={"decision": decision})
 
 
 def reserved(view: View, message: payment.RefundReserved) -> View:
@@ -247,3 +224,40 @@ def replacement_released(view: View, message: decisions.ReplacementReleased) -> 
 
 def replacement_failed(view: View, message: fulfillment.ReplacementFailed) -> View:
     return view.model_copy(update={"replacement_failed": True})
+
+
+Move = Callable[[View, Any], View]
+
+MOVES: dict[type[Message], Move] = {
+    requests.ReturnRequest: requested,
+    lifecycle.ReturnStatusChanged: status_changed,
+    decisions.ReturnDecisionMade: decided,
+    decisions.RefundReleased: released,
+    decisions.RefundVoided: refund_voided,
+    decisions.ReplacementReleased: replacement_released,
+    payment.RefundReserved: reserved,
+    payment.RefundReservationVoided: reservation_voided,
+    payment.RefundPending: refund_reported,
+    payment.RefundSettled: refund_reported,
+    payment.RefundFailed: refund_reported,
+    payment.RefundOutcomeUnknown: refund_reported,
+    fulfillment.ReturnLabelIssued: labelled,
+    fulfillment.ReturnShipped: shipped,
+    fulfillment.ReturnDelivered: delivered,
+    fulfillment.ReturnReceived: received,
+    fulfillment.ReturnInspected: inspected,
+    fulfillment.ReturnLost: lost,
+    fulfillment.ReturnNotSent: never_sent,
+    fulfillment.ReturnSentBack: sent_back,
+    fulfillment.ItemDisposed: disposed,
+    fulfillment.ReplacementFailed: replacement_failed,
+}
+"""Every other message of the topics that the gateway reads says nothing that is shown."""
+
+
+def folded(return_id: str, facts: Iterable[Message], *, first_seen: datetime, changed: int) -> View:
+    """The view of a return from its messages, in the order in which they were received."""
+    view = View(return_id=return_id, requested_at=first_seen, changed=changed)
+    for fact in facts:
+        view = MOVES[type(fact)](view, fact)
+    return view

@@ -1,8 +1,7 @@
-"""The read model: one view of each return, built from what the services publish."""
+"""What the gateway knows of a return: a view, folded from the messages that named it."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 
 from contracts.base import Identifier, Instant, MinorUnits, Ordinal, Part, ReturnId
@@ -11,9 +10,6 @@ from contracts.fulfillment import Disposition, ReturnLabelIssued
 from contracts.lifecycle import ReturnStatusChanged
 from contracts.requests import Method
 from contracts.warehouse import Grade
-
-CHANGES_MAX = 500
-"""Older status changes of a return than these are dropped from its view."""
 
 
 class RefundState(StrEnum):
@@ -102,15 +98,13 @@ class View(Part):
     """Everything that the gateway knows of a return."""
 
     return_id: ReturnId
-    order_id: Identifier | None = None
-    requester_id: Identifier | None = None
+    asked_order_id: Identifier | None = None
+    """The order that the request names."""
     requested_at: Instant
-    content_sha256: str | None = None
-    """Of the request's content; absent until the request itself was seen."""
     changes: tuple[ReturnStatusChanged, ...] = ()
     """By `number`, ascending, each once."""
     changed: int = 0
-    """How many status changes were seen, also those dropped since."""
+    """How many status changes were received, also those that came twice."""
     decision: ReturnDecisionMade | None = None
     """The one with the highest sequence."""
     reservation: Reservation | None = None
@@ -124,7 +118,9 @@ class View(Part):
     def latest(self) -> ReturnStatusChanged | None:
         return self.changes[-1] if self.changes else None
 
-
-def unseen(return_id: str, *, order_id: str | None, at: datetime) -> View:
-    """A return of which something else arrived before its request."""
-    return View(return_id=return_id, order_id=order_id, requested_at=at)
+    @property
+    def order_id(self) -> str | None:
+        """As commerce last named it: a person may have linked another than the one asked for."""
+        named = (change.order_id for change in reversed(self.changes) if change.order_id)
+        decided = self.decision.order_id if self.decision else None
+        return next(named, None) or decided or self.asked_order_id

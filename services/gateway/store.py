@@ -1,46 +1,28 @@
-"""The gateway's store: the read model's unit of work, and what HTTP calls read and write."""
+"""What HTTP calls read and write."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 
+from contracts.base import Message, write
 from contracts.orders import OrderSnapshot
+from contracts.requests import ReturnRequest
 from services.chassis import outbox
 from services.chassis.outbox import OutboxRow
-from services.chassis.work import AnyConnection, IdentityMap, Received, UnitOfWork
-from services.gateway import allowed, model
+from services.gateway import evolve
 from services.gateway.model import View
+from services.gateway.work import Head
 
 ACQUIRE_SECONDS_MAX = 5
+FACTS_MAX = 2000
+"""Of a return with more facts than these, the oldest are not shown."""
 KEYS_KEPT = timedelta(days=30)
-
-# The batch holds these returns' locks, so what is read here is what is written over.
-LOAD_VIEWS = "SELECT document FROM returns WHERE return_id = ANY($1::text[])"
-
-# Under the return's lock, or right after its POST created the row: nobody else changes it.
-SAVE_VIEWS = """
-INSERT INTO returns (return_id, order_id, requester_id, status, changed, content_sha256, document)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::text[],
-                     $7::jsonb[])
-ON CONFLICT (return_id) DO UPDATE SET
-    order_id = EXCLUDED.order_id, requester_id = EXCLUDED.requester_id, status = EXCLUDED.status,
-    changed = EXCLUDED.changed, content_sha256 = EXCLUDED.content_sha256,
-    document = EXCLUDED.document
-"""
-
-# A lower version never replaces a higher one, whichever of topic and PUT is first.
-SAVE_ORDERS = """
-INSERT INTO orders (order_id, version, customer_id)
-SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[])
-ON CONFLICT (order_id) DO UPDATE SET
-    version = EXCLUDED.version, customer_id = EXCLUDED.customer_id
-WHERE orders.version < EXCLUDED.version
-"""
+TYPES: dict[str, type[Message]] = {model.__name__: model for model in evolve.MOVES}
 
 # The row lock of a newer version is held until the outbox row is committed, so that versions
 # are published in ascending order. Nothing is published for an older or equal version.
@@ -60,16 +42,20 @@ SELECT EXISTS (SELECT FROM stored)
 """
 
 # A twin with the same key waits here for the first one's commit and then claims nothing.
-# Key, return and outbox row come into being together or not at all.
+# Key, return, fact and outbox rows come into being together or not at all.
 ACCEPT_RETURN = """
 WITH claimed AS (
     INSERT INTO idempotency_keys (caller, key, body_sha256, return_id)
     VALUES ($8, $9, $10, $11)
     ON CONFLICT DO NOTHING RETURNING return_id
 ), created AS (
-    INSERT INTO returns (return_id, order_id, requester_id, status, content_sha256, document)
-    SELECT return_id, $12, $13, $14, $15, $16::jsonb FROM claimed
+    INSERT INTO returns (return_id, order_id, requester_id, status, content_sha256)
+    SELECT return_id, $12, $13, $14, $15 FROM claimed
     ON CONFLICT (return_id) DO NOTHING RETURNING return_id
+), first_fact AS (
+    INSERT INTO facts (return_id, type, payload)
+    SELECT return_id, 'ReturnRequest', $16 FROM created
+    ON CONFLICT DO NOTHING
 ), outgoing AS (
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, topic, payload, headers)
     SELECT o.* FROM created, unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
@@ -84,10 +70,18 @@ SELECT k.body_sha256, k.return_id, r.content_sha256
 FROM idempotency_keys k LEFT JOIN returns r USING (return_id) WHERE k.caller = $1 AND k.key = $2
 """
 
-# One row, as the last batch left it.
-VIEW = "SELECT document FROM returns WHERE return_id = $1"
+# One snapshot: the head and the facts belong together.
+VIEWS = """
+SELECT r.return_id, r.first_seen, r.changed, f.type, f.payload
+FROM returns r LEFT JOIN LATERAL (
+    SELECT seq, type, payload FROM facts WHERE facts.return_id = r.return_id
+    ORDER BY seq DESC LIMIT $2
+) AS f ON true
+WHERE r.return_id = ANY($1::text[])
+ORDER BY r.seq DESC, f.seq
+"""
 
-# Where the view lags, the return's id is the key: fulfillment finds the return all the same.
+# Where the head lags, the return's id is the key: fulfillment finds the return all the same.
 ORDER_OF_RETURN = "SELECT order_id FROM returns WHERE return_id = $1"
 
 # `changed` only grows, so a stream that asks again misses nothing.
@@ -99,7 +93,10 @@ WHERE r.changed > seen.changed
 
 # Newest first by a number that a return keeps for ever: returns that come in while somebody
 # turns pages appear before the first page and shift nothing.
-PAGE = "SELECT seq, document FROM returns WHERE {conditions} ORDER BY seq DESC LIMIT {limit}"
+PAGE = "SELECT seq, return_id FROM returns WHERE {conditions} ORDER BY seq DESC LIMIT {limit}"
+
+# Keys this old are not repeated any more; the return itself still knows its content.
+DROP_OLD_KEYS = "DELETE FROM idempotency_keys WHERE created_at < $1"
 
 # A customer's returns are those of their orders; where the order is not known, those that they
 # say they asked for.
@@ -114,66 +111,6 @@ CONDITIONS = {
     AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = r.order_id))""",
 }
 
-# Keys this old are not repeated any more; the return itself still knows its content.
-DROP_OLD_KEYS = "DELETE FROM idempotency_keys WHERE created_at < $1"
-
-
-def _view(document: str) -> View:
-    return View.model_validate_json(document)
-
-
-def _document(view: View) -> str:
-    return view.model_dump_json(exclude_none=True)
-
-
-@dataclass(kw_only=True)
-class GatewayWork(UnitOfWork):
-    """A batch of the read model. A return is a consistency boundary of its own."""
-
-    views: IdentityMap[View] = field(default_factory=lambda: IdentityMap(lambda v: v.return_id))
-    orders: dict[str, OrderSnapshot] = field(default_factory=dict)
-
-    async def keys(
-        self, connection: AnyConnection, messages: Sequence[Received]
-    ) -> list[tuple[str, ...]]:
-        """The return, where a message names one: all that is kept here belongs to it."""
-        named = (getattr(message.body, "return_id", None) for message in messages)
-        return [(return_id,) if return_id is not None else () for return_id in named]
-
-    async def load(
-        self, connection: AnyConnection, keys: Sequence[str], messages: Sequence[Received]
-    ) -> None:
-        if keys:
-            rows = await connection.fetch(LOAD_VIEWS, list(keys))
-            self.views.load([_view(row["document"]) for row in rows])
-
-    async def save(self, connection: AnyConnection) -> None:
-        if self.orders:
-            orders = [self.orders[id_] for id_ in sorted(self.orders)]
-            await connection.execute(
-                SAVE_ORDERS,
-                [order.order_id for order in orders],
-                [order.version for order in orders],
-                [order.buyer.customer_id for order in orders],
-            )
-        views = self.views.changed()
-        if views:
-            await connection.execute(
-                SAVE_VIEWS,
-                [view.return_id for view in views],
-                [view.order_id for view in views],
-                [view.requester_id for view in views],
-                [allowed.status(view) for view in views],
-                [view.changed for view in views],
-                [view.content_sha256 for view in views],
-                [_document(view) for view in views],
-            )
-
-    def view(self, return_id: str, order_id: str | None) -> View:
-        """The return as known so far; messages of different topics may overtake its request."""
-        known = self.views.get(return_id)
-        return known or model.unseen(return_id, order_id=order_id, at=self.message.envelope.time)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
@@ -184,7 +121,7 @@ class Accepted:
 
 
 class Store:
-    """What HTTP calls read and write. Each call is one transaction."""
+    """Each call is one transaction."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -202,9 +139,17 @@ class Store:
         return stored
 
     async def accept(
-        self, view: View, rows: Sequence[OutboxRow], *, caller: str, key: str, body_sha256: str
+        self,
+        request: ReturnRequest,
+        rows: Sequence[OutboxRow],
+        *,
+        caller: str,
+        key: str,
+        body_sha256: str,
     ) -> Accepted:
         """Take a new return in, or find what the same key or the same id stands for."""
+        head = Head(return_id=request.return_id)
+        head.requested(request)
         async with self._pool.acquire(timeout=ACQUIRE_SECONDS_MAX) as connection:
             transaction = connection.transaction()
             await transaction.start()
@@ -215,17 +160,17 @@ class Store:
                     caller,
                     key,
                     body_sha256,
-                    view.return_id,
-                    view.order_id,
-                    view.requester_id,
-                    allowed.status(view),
-                    view.content_sha256,
-                    _document(view),
+                    head.return_id,
+                    head.order_id,
+                    head.requester_id,
+                    head.status,
+                    head.content_sha256,
+                    write(request).decode(),
                 )
-                accepted = Accepted(return_id=view.return_id)
+                accepted = Accepted(return_id=head.return_id)
                 if not made["created"]:
                     known = await connection.fetchrow(KNOWN_RETURN, caller, key)
-                    accepted = _same_or_conflict(known, view, body_sha256, made["claimed"])
+                    accepted = _same_or_conflict(known, head, body_sha256, made["claimed"])
             except BaseException:
                 await transaction.rollback()
                 raise
@@ -238,8 +183,8 @@ class Store:
 
     async def view(self, return_id: str) -> View | None:
         async with self._pool.acquire(timeout=ACQUIRE_SECONDS_MAX) as connection:
-            document = await connection.fetchval(VIEW, return_id)
-        return _view(document) if document is not None else None
+            rows = await connection.fetch(VIEWS, [return_id], FACTS_MAX)
+        return _view(rows) if rows else None
 
     async def order_of(self, return_id: str) -> str | None:
         async with self._pool.acquire(timeout=ACQUIRE_SECONDS_MAX) as connection:
@@ -261,25 +206,42 @@ class Store:
                 conditions.append(CONDITIONS[name].replace("{n}", str(len(values))))
         query = PAGE.format(conditions=" AND ".join(conditions), limit=limit + 1)
         async with self._pool.acquire(timeout=ACQUIRE_SECONDS_MAX) as connection:
-            rows = await connection.fetch(query, *values)
-        shown = rows[:limit]
-        more = shown[-1]["seq"] if len(rows) > limit else None
-        return [_view(row["document"]) for row in shown], more
+            heads = await connection.fetch(query, *values)
+            shown = heads[:limit]
+            rows = await connection.fetch(VIEWS, [row["return_id"] for row in shown], FACTS_MAX)
+        grouped: dict[str, list[asyncpg.Record]] = {}
+        for row in rows:
+            grouped.setdefault(row["return_id"], []).append(row)
+        more = shown[-1]["seq"] if len(heads) > limit else None
+        return [_view(of_one) for of_one in grouped.values()], more
 
     async def drop_old_keys(self, now: datetime) -> None:
         async with self._pool.acquire(timeout=ACQUIRE_SECONDS_MAX) as connection:
             await connection.execute(DROP_OLD_KEYS, now - KEYS_KEPT)
 
 
+def _view(rows: Sequence[asyncpg.Record]) -> View:
+    head = rows[0]
+    return evolve.folded(
+        head["return_id"], _facts(rows), first_seen=head["first_seen"], changed=head["changed"]
+    )
+
+
+def _facts(rows: Iterable[asyncpg.Record]) -> Iterable[Message]:
+    for row in rows:
+        if row["type"] in TYPES:  # a return may have no facts yet, or one of a later release
+            yield TYPES[row["type"]].model_validate_json(row["payload"])
+
+
 def _same_or_conflict(
-    known: asyncpg.Record, view: View, body_sha256: str, claimed: bool
+    known: asyncpg.Record, head: Head, body_sha256: str, claimed: bool
 ) -> Accepted:
     if not claimed:
         if known["body_sha256"] == body_sha256:
             return Accepted(return_id=known["return_id"])
         return Accepted(return_id=None, conflict="this Idempotency-Key was used with another body")
-    if known["content_sha256"] in (None, view.content_sha256):
-        return Accepted(return_id=view.return_id)
+    if known["content_sha256"] in (None, head.content_sha256):
+        return Accepted(return_id=head.return_id)
     return Accepted(
         return_id=None, conflict="a return with this return_id exists and asks for something else"
     )

@@ -20,7 +20,7 @@ from contracts.reviews import ReviewDecided, ReviewDecision
 from services.chassis import ids
 from services.chassis.http import Problem
 from services.chassis.outbox import OutboxRow
-from services.gateway import allowed, asking, bodies, evolve, intake, model
+from services.gateway import allowed, asking, bodies, intake
 from services.gateway import answer as shown
 from services.gateway import gateway as door
 from services.gateway.api import examples
@@ -54,11 +54,8 @@ async def post_return(request: Request, caller: Writer) -> Response:
     key = intake.idempotency_key(request)
     minted = ids.derived(door.NAME, "return", caller, key) if key else ids.new()
     wanted = bodies.completed(body, ReturnRequest, return_id=minted, requested_at=gateway.now())
-    view = evolve.requested(
-        model.unseen(wanted.return_id, order_id=wanted.order_id, at=wanted.requested_at), wanted
-    )
     accepted = await gateway.store.accept(
-        view,
+        wanted,
         _outgoing(request, caller, wanted),
         caller=caller,
         key=key or wanted.return_id,

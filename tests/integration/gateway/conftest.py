@@ -7,7 +7,7 @@ import pytest_asyncio
 from tests.integration.gateway.door import Door, running
 from tests.stores import Stores
 
-TABLES = ("returns", "orders", "idempotency_keys", "outbox", "inbox", "quarantine")
+TABLES = ("returns", "facts", "orders", "idempotency_keys", "outbox", "inbox", "quarantine")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

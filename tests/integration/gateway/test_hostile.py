@@ -198,6 +198,8 @@ async def test_a_store_that_is_away_is_said_to_be_away(new_store: NewStore) -> N
         assert is_problem(posted, 503)
 
 
-async def test_a_commerce_that_is_away_is_said_to_be_away(door: Door) -> None:
-    answer = await door.http.post("/returns/quote", json=examples.QUOTE_REQUEST)
-    assert is_problem(answer, 503)
+async def test_a_commerce_that_is_away_is_said_to_be_away(new_store: NewStore) -> None:
+    nobody = "http://127.0.0.1:1"
+    async with running(new_store("gateway").runtime_url, commerce_url=nobody) as door:
+        answer = await door.http.post("/returns/quote", json=examples.QUOTE_REQUEST)
+        assert is_problem(answer, 503)
