@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -44,13 +43,14 @@ class Document(Part):
     inspection: ReturnInspected | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Unreadable(Exception):
     """A document that cannot be decided: its number from 1, the field, and why."""
 
-    number: int
-    field: str
-    message: str
+    def __init__(self, number: int, field: str, message: str) -> None:
+        super().__init__(number, field, message)
+        self.number = number
+        self.field = field
+        self.message = message
 
     def as_line(self) -> str:
         error = {"document": self.number, "field": self.field, "message": self.message}

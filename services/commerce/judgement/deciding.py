@@ -63,6 +63,7 @@ def steps(case: Case, order: OrderSnapshot, reasons: Sequence[Reason] | None = N
             for line, reason in zip(asked, reasons, strict=True)
         )
     found = trace.entries(order, asked, earlier)
+    traced = tuple(trace.line_notes(found))
     found = floor.apply(case, order, found, law)
     found = merchant.apply(case, order, found, law)
     score = suspicion.score(case, order, found)
@@ -77,7 +78,7 @@ def steps(case: Case, order: OrderSnapshot, reasons: Sequence[Reason] | None = N
         total = computed.calculation.refund.total
     gathered = [
         note("order_traced", f"order {order.order_number} is known", "trace.order"),
-        *trace.line_notes(found),
+        *traced,
         *trace.owner_notes(case, order),
         *trace.fact_notes(case, order),
         *_merchant_decision(case),

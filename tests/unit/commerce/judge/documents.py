@@ -126,6 +126,9 @@ def request(*lines: Json, at: datetime = NOW, number: int = 1, **changes: Any) -
     } | changes
 
 
+RETURNABLE = {"returnable": True, "restocking_fee_bps": 0, "received_quantity": 0}
+
+
 def returnability(*lines: Json, **changes: Any) -> Json:
     return {
         "return_id": RETURN_ID,
