@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from services.ops import decide, doctor, policy, quarantine, returns, running, up, warehouse
+from services.ops import (
+    decide,
+    doctor,
+    policy,
+    prove,
+    quarantine,
+    reconcile,
+    returns,
+    running,
+    up,
+    warehouse,
+)
 from services.ops.demo import command as demo
 
 app = typer.Typer(
@@ -22,6 +33,8 @@ COMMANDS = (
     returns.watch,
     decide.decide,
     doctor.doctor,
+    reconcile.reconcile,
+    prove.prove,
 )
 GROUPS = {"policy": policy.app, "quarantine": quarantine.app, "warehouse": warehouse.app}
 LOOK_IN_THE_ENVIRONMENT = {"warehouse"}

@@ -46,9 +46,18 @@ def point_environment() -> None:
 
 def client() -> httpx.Client:
     """Calls the gateway, with the key of RETURNS_API_KEY where one is set."""
+    return _client(gateway_url())
+
+
+def payment_client() -> httpx.Client:
+    """Calls the payment service: PAYMENT_URL, else the embedded system's. Raises Refused."""
+    return _client(os.environ.get("PAYMENT_URL") or str(_published()["payment"]))
+
+
+def _client(url: str) -> httpx.Client:
     key = os.environ.get(KEY_VARIABLE)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return httpx.Client(base_url=gateway_url(), timeout=CALL_SECONDS_MAX, headers=headers)
+    return httpx.Client(base_url=url.rstrip("/"), timeout=CALL_SECONDS_MAX, headers=headers)
 
 
 def checked(answer: httpx.Response) -> httpx.Response:
