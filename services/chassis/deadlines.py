@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,6 +11,7 @@ from services.chassis import faults, records, telemetry
 from services.chassis.pipeline import Pipeline
 from services.chassis.records import Cause, Claim, Item
 
+POLL_SECONDS_MIN = 0.02
 POLL_SECONDS_MAX = 0.5
 RETRY_SECONDS = 1.0
 FIRED_MAX = 200
@@ -21,6 +21,12 @@ CLEANED_ROWS_MAX = 20_000
 INBOX_RETENTION = timedelta(days=45)
 QUARANTINE_RETENTION = timedelta(days=180)
 
+# One cheap question per tick, answered from the ends of three indexes.
+NEXT = """
+SELECT least((SELECT min(due_at) FROM deadlines), (SELECT min(until) FROM parked),
+             (SELECT min(redrive_requested_at) FROM quarantine
+              WHERE redrive_requested_at IS NOT NULL))
+"""
 # Not claimed here: the transaction that handles a deadline deletes it, unless it was moved.
 DUE = """
 SELECT name, subject, due_at, type, payload, cause, generation FROM deadlines
@@ -40,36 +46,39 @@ class Deadlines:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._wake = asyncio.Event()
         self._clean_at = pipeline.clock.now() + CLEAN_EVERY
-
-    def wake(self) -> None:
-        """There may be something to do before the next tick."""
-        self._wake.set()
+        self._wait = 0.0
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            self._wake.clear()
             try:
-                busy = await self.tick()
+                wait = 0.0 if await self.tick() else max(self._wait, POLL_SECONDS_MIN)
             except Exception as error:
                 if not faults.is_transient(error):
                     telemetry.log.error("tick_failed", exc_info=error)
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            if not busy:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS_MAX)
+                wait = RETRY_SECONDS
+            await asyncio.sleep(wait)
 
     async def tick(self) -> int:
         """Handle everything that is due now; how many messages. Raises Transient."""
+        if self._pipeline.clock.now() >= self._clean_at:
+            await self.clean()
+        self._wait = await self._until_next()
+        if self._wait > 0:
+            return 0
         done = await self.fire()
         done += await self._pipeline.take_up_impatient()
         done += await self._pipeline.redrive()
-        if self._pipeline.clock.now() >= self._clean_at:
-            await self.clean()
         return done
+
+    async def _until_next(self) -> float:
+        """Seconds until something is due, at most POLL_SECONDS_MAX: others may set deadlines."""
+        due_at = await self._pipeline.pool.fetchval(NEXT)
+        if due_at is None:
+            return POLL_SECONDS_MAX
+        seconds: float = (due_at - self._pipeline.clock.now()).total_seconds()
+        return min(max(seconds, 0.0), POLL_SECONDS_MAX)
 
     async def fire(self) -> int:
         """Handle at most FIRED_MAX deadlines that are due now; how many there were."""

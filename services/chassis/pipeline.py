@@ -14,7 +14,7 @@ from services.chassis import faults, ids, parking, quarantine, records, telemetr
 from services.chassis.batch import Batch
 from services.chassis.checkpoint import checkpoint
 from services.chassis.clock import Clock
-from services.chassis.errors import Conflict, Poison, Transient
+from services.chassis.errors import Conflict, InvariantBroken, Poison, Transient
 from services.chassis.records import Cause, Item, Record
 from services.chassis.registry import Registry
 from services.chassis.service import Service
@@ -143,7 +143,9 @@ class Pipeline:
             except Exception as error:
                 culprit = batch.handling or blamed
                 reason = faults.described(error)
-                telemetry.log.error("set_aside", reason=reason, exc_info=error)
+                alarm = isinstance(error, InvariantBroken)
+                say = telemetry.log.critical if alarm else telemetry.log.error
+                say("set_aside", **telemetry.about(culprit.received), exc_info=error)
             await self._set_aside(culprit, reason)
             if culprit.event_id == blamed.event_id:
                 return

@@ -78,8 +78,10 @@ async def running(
     pool = await database.connect_pool(settings.database_url(name), name)
     runtime = _assembled(build(settings, pool), pool, settings, clock or WallClock())
     runtime.pipeline.after_commit = _waking(runtime)
-    for loop in (runtime.relay.run, runtime.deadlines.run, runtime.effects.run):
+    for loop in (runtime.relay.run, runtime.deadlines.run):
         runtime.spawn(loop)
+    if runtime.service.executors:
+        runtime.spawn(runtime.effects.run)
     runtime.tasks.append(asyncio.create_task(_consume(runtime)))
     try:
         yield runtime

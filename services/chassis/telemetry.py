@@ -95,6 +95,8 @@ def with_traceback(
 ) -> MutableMapping[str, Any]:
     """Where an error came from, without the values in its message."""
     error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
     if isinstance(error, BaseException):
         frames = traceback.extract_tb(error.__traceback__)[-4:]
         event["traceback"] = [f"{each.filename}:{each.lineno} {each.name}" for each in frames]

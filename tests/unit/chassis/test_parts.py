@@ -9,6 +9,9 @@ import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from structlog.testing import capture_logs
 
 from contracts.envelope import Envelope
@@ -161,3 +164,25 @@ def test_only_allowed_fields_are_logged_and_errors_without_their_words() -> None
     with capture_logs() as logs:
         telemetry.log.warning("test")
     assert logs
+
+
+def test_a_span_is_a_child_of_the_message_and_the_parent_of_what_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer("test"))
+    trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    received = Received(
+        body=RecordQuarantined(service="x", topic="t", partition=0, offset=0, reason="r"),
+        topic="orders",
+        envelope=Envelope(id="i", source="/oms", time=NOW, traceparent=f"00-{trace}-{parent}-01"),
+    )
+    with telemetry.span(received) as traced:
+        caused = str(traced.envelope.traceparent)
+    (span,) = exporter.get_finished_spans()
+    assert span.name == "orders RecordQuarantined"
+    assert span.parent is not None
+    assert format(span.parent.span_id, "016x") == parent
+    assert caused.split("-")[1:3] == [trace, format(span.context.span_id, "016x")]
