@@ -7,7 +7,7 @@ Rules: the moves of the decision machine and the hand-overs of the domain, secti
 from __future__ import annotations
 
 from contracts.decisions import EscalationReason, Outcome
-from contracts.lifecycle import Party, Status
+from contracts.lifecycle import Status
 from contracts.requests import ChosenMethod
 from services.gateway.model import RefundState, View
 
@@ -49,12 +49,9 @@ def why_no_settlement(view: View, method: ChosenMethod) -> str | None:
         return "no replacement is out of stock: there is nothing to wait for"
     if view.replacement_failed or now is Status.SETTLEMENT_FAILED:
         return None
-    latest = view.latest
-    asked = now is Status.AWAITING_REVIEW and (
-        _escalated_for_another_method(view)
-        or (latest is not None and latest.waiting_on is Party.CUSTOMER)
-    )
-    return None if asked else f"the return is {now}: no other settlement is to be chosen"
+    if now is Status.AWAITING_REVIEW and _escalated_for_another_method(view):
+        return None
+    return f"the return is {now}: no other settlement is to be chosen"
 
 
 def _escalated_for_another_method(view: View) -> bool:
