@@ -7,6 +7,7 @@ from uuid import NAMESPACE_URL, uuid5
 from contracts.orders import Buyer, OrderSnapshot, Shipping
 from contracts.requests import (
     CancelReturn,
+    ChosenMethod,
     Evidence,
     EvidenceAdded,
     EvidenceKind,
@@ -14,6 +15,7 @@ from contracts.requests import (
     RequestLine,
     Resolution,
     ReturnRequest,
+    SettlementChosen,
 )
 from contracts.reviews import ReviewDecided, ReviewDecision
 from tests.driving import START
@@ -62,6 +64,15 @@ def review(order_id: str, reason: str = "fine", name: str = "r") -> ReviewDecide
 def cancel(order_id: str, reason: str | None = None, name: str = "r") -> CancelReturn:
     return CancelReturn(
         return_id=return_id(name), order_id=order_id, reason=reason, requested_at=START
+    )
+
+
+def settlement(order_id: str, name: str = "r") -> SettlementChosen:
+    return SettlementChosen(
+        return_id=return_id(name),
+        order_id=order_id,
+        method=ChosenMethod.STORE_CREDIT,
+        consent_at=START,
     )
 
 

@@ -27,6 +27,7 @@ from tests.integration.chassis.messages import (
     request,
     return_id,
     review,
+    settlement,
 )
 
 pytestmark = pytest.mark.asyncio
@@ -230,6 +231,15 @@ async def test_what_overtakes_its_order_within_one_batch_is_not_stored_at_all(
 ) -> None:
     await toys.send(review("o1", "one"), review("o1", "two"), order("o1"))
     assert (await account(toys, "o1")).outcomes == ("reviewed:one", "reviewed:two")
+    assert await toys.count("parked") == 0
+
+
+async def test_what_waits_for_something_that_waits_is_taken_up_with_it(toys: Drive) -> None:
+    await toys.send(settlement("o1"))
+    await toys.send(request("o1", locale=toy.PATIENT))
+    assert await toys.count("parked") == 2
+    await toys.send(order("o1"))
+    assert (await account(toys, "o1")).outcomes == ("chosen:store_credit",)
     assert await toys.count("parked") == 0
 
 

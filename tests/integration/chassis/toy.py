@@ -16,7 +16,7 @@ from contracts.base import Message
 from contracts.lifecycle import Party, ReturnStatusChanged, Status
 from contracts.orders import OrderSnapshot
 from contracts.quarantine import RecordQuarantined
-from contracts.requests import CancelReturn, EvidenceAdded, ReturnRequest
+from contracts.requests import CancelReturn, EvidenceAdded, ReturnRequest, SettlementChosen
 from contracts.reviews import ReviewDecided
 from services.chassis.decision import Deadline, Effect
 from services.chassis.errors import Conflict, Transient
@@ -27,6 +27,7 @@ from services.chassis.work import AnyConnection, IdentityMap, Received, UnitOfWo
 VERSIONS = Path(__file__).with_name("toy_versions")
 NAME = "commerce"
 POISON = "poison"
+PATIENT = "patient"
 LOAD = "SELECT document FROM accounts WHERE order_id = ANY($1::text[]) ORDER BY order_id FOR UPDATE"
 SAVE = """
 INSERT INTO accounts (order_id, document) SELECT * FROM unnest($1::text[], $2::jsonb[])
@@ -71,7 +72,7 @@ class Work(UnitOfWork):
     async def keys(
         self, connection: AnyConnection, messages: Sequence[Received]
     ) -> list[tuple[str, ...]]:
-        return [(order_of(message.body),) for message in messages]
+        return [keys_of(message.body) for message in messages]
 
     async def load(
         self, connection: AnyConnection, keys: Sequence[str], messages: Sequence[Received]
@@ -96,6 +97,14 @@ def order_of(body: Any) -> str:
     return str(getattr(body, "order_id", None) or getattr(body, "return_id", None) or "none")
 
 
+def keys_of(body: Any) -> tuple[str, ...]:
+    if isinstance(body, SettlementChosen):
+        return (body.return_id,)
+    if isinstance(body, ReturnRequest):
+        return (order_of(body), body.return_id)
+    return (order_of(body),)
+
+
 def status(return_id: str, order_id: str, number: int, text: str, at: datetime) -> Message:
     return ReturnStatusChanged(
         return_id=return_id,
@@ -113,6 +122,9 @@ def on_request(work: Work, message: ReturnRequest) -> None:
         raise ValueError("this one never works")
     order_id = message.order_id or "none"
     current = work.account(order_id)
+    if message.locale == PATIENT and not current.known:
+        work.park(keys=(order_id,), until=work.now + timedelta(seconds=10), reason="its order")
+        return
     current = current.model_copy(update={"requests": (*current.requests, message.return_id)})
     work.accounts.put(current)
     number = len(current.requests)
@@ -135,6 +147,17 @@ def on_review(work: Work, message: ReviewDecided) -> None:
         )
         return
     outcomes = (*current.outcomes, f"reviewed:{message.reason}")
+    work.accounts.put(current.model_copy(update={"outcomes": outcomes}))
+
+
+def on_settlement(work: Work, message: SettlementChosen) -> None:
+    """Knows only its return, and waits for that."""
+    current = work.accounts.get(message.order_id)
+    if current is None or message.return_id not in current.requests:
+        until = work.now + timedelta(seconds=10)
+        work.park(keys=(message.return_id,), until=until, reason="its return")
+        return
+    outcomes = (*current.outcomes, f"chosen:{message.method}")
     work.accounts.put(current.model_copy(update={"outcomes": outcomes}))
 
 
@@ -234,6 +257,7 @@ def builder(world: World | None = None) -> Any:
                 ReturnRequest: on_conflicting_request,
                 OrderSnapshot: on_order,
                 ReviewDecided: on_review,
+                SettlementChosen: on_settlement,
                 CancelReturn: on_cancel,
                 Reminder: on_reminder,
                 EvidenceAdded: on_evidence,
