@@ -7,28 +7,23 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import httpx
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from contracts.base import Message
 from contracts.money import EXPONENTS
 from services.ops import console, home, system
-from services.ops.demo import stores, timeline, verify
-from services.ops.demo.bus import Heard, Listener
-from services.ops.demo.outsiders import Outsiders
+from services.ops.demo import playing
+from services.ops.demo.bus import Heard
 from services.ops.demo.scenarios import BY_NAME, SCENARIOS, Scenario
 from services.ops.demo.timeline import STEP_NAMES, Line
-from services.ops.demo.verify import Check, Evidence
+from services.ops.demo.verify import Check
 from services.ops.system import System
 
-SETTLE_SECONDS_MAX = 60.0
-POLL_SECONDS = 0.1
 WHO_COLUMNS, AMOUNT_COLUMNS = 12, 14
 PEOPLE = {"ReviewDecided": "reviewer", "ReturnRequest": "customer", "CancelReturn": "customer"}
 
@@ -83,60 +78,9 @@ async def _run(scenario: Scenario, teller: _Teller) -> bool:
 
 
 async def _play_and_verify(scenario: Scenario, live: System, teller: _Teller) -> bool:
-    addresses = live.addresses
-    async with httpx.AsyncClient() as http, Listener(addresses["kafka"]) as listener:
-        people = Outsiders(gateway=addresses["gateway"], sandbox=addresses["sandbox"], http=http)
-        order = scenario.order(people.clock.now())
-        request = scenario.request(order, people.clock.now())
-        story = _Story(return_id=request["return_id"], teller=teller)
-        listening = asyncio.create_task(listener.listen(story.hear))
-        try:
-            await people.place(order, behaviour=scenario.behaviour)
-            return_id = await people.ask(request)
-            await scenario.play(people, order, return_id)
-            await people.reaches(return_id, scenario.ends)
-            found = await _checked(scenario, people, order, story, addresses)
-        finally:
-            listening.cancel()
+    found = await playing.play(scenario, live.addresses, tell=teller.tell)
     teller.end(found)
     return all(check.holds for check in found)
-
-
-async def _checked(
-    scenario: Scenario, people: Outsiders, order: Any, story: _Story, addresses: Any
-) -> list[Check]:
-    """The checks, as soon as all hold: what is eventually consistent is given its time."""
-    deadline = time.monotonic() + SETTLE_SECONDS_MAX
-    while True:
-        evidence = Evidence(
-            seen=await people.see(story.return_id),
-            book=await people.book(order),
-            messages=story.messages,
-            steps=story.steps,
-        )
-        found = verify.checks(scenario, evidence)
-        found += await stores.checks(scenario, story.return_id, addresses["databases"])
-        if all(check.holds for check in found) or time.monotonic() > deadline:
-            return found
-        await asyncio.sleep(POLL_SECONDS)
-
-
-@dataclass(kw_only=True)
-class _Story:
-    """What was heard about one return."""
-
-    return_id: str
-    teller: _Teller
-    messages: list[Message] = field(default_factory=list)
-    steps: set[int] = field(default_factory=set)
-
-    async def hear(self, heard: Heard) -> None:
-        if getattr(heard.message, "return_id", None) != self.return_id:
-            return
-        self.messages.append(heard.message)
-        for line in timeline.lines(heard.message):
-            self.steps |= {line.step} - {0}
-            self.teller.tell(heard, line)
 
 
 @dataclass(kw_only=True)
