@@ -12,7 +12,14 @@ from contracts.assessments import (
     RefundabilityAssessed,
     ReturnabilityAssessed,
 )
-from contracts.decisions import EscalationReason, Outcome
+from contracts.decisions import (
+    Effect,
+    EscalationReason,
+    Finding,
+    Outcome,
+    ReturnDecisionMade,
+)
+from contracts.money import Money as Amount
 from contracts.orders import OrderLine, OrderSnapshot
 from contracts.requests import Method, RequestLine
 from services.commerce import judgement, messages
@@ -153,15 +160,32 @@ def _answered(draft: Draft, what: str) -> None:
 
 def judge(draft: Draft) -> None:
     """Decide, and carry out what needs no waiting."""
-    made = judgement.judge(draft.case())
-    draft.change(timed_out=draft.current.timed_out)
-    draft.decided(made)
+    draft.decided(_judged(draft))
     draft.show()
     early = draft.current.early_review
     draft.change(early_review=None)
-    if early is not None and made.decision is Outcome.ESCALATED:
+    if early is not None and draft.current.outcome is Outcome.ESCALATED:
         people.review(draft, early)
     release.carry_out(draft)
+
+
+def _judged(draft: Draft) -> ReturnDecisionMade:
+    """The decision; where a quote had promised another amount, it says why they differ."""
+    made, promise = judgement.judge(draft.case()), draft.current.promise
+    total = made.refund.total if made.refund is not None else 0
+    if promise is None or promise.amount in (None, total):
+        return made
+    assert promise.amount is not None
+    quoted = Amount(promise.amount, promise.currency or made.currency or "")
+    difference = Finding(
+        code="quote_differs",
+        effect=Effect.OPPOSES,
+        weight=0,
+        explanation=f"{quoted} were quoted as {promise.quote_id}; what is known now gives"
+        f" {Amount(total, made.currency or '')}",
+        rule_id="quote",
+    )
+    return judgement.judge(draft.case(extra_findings=(difference,)))
 
 
 def out_of_time(draft: Draft) -> None:

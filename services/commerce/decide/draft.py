@@ -26,6 +26,7 @@ from services.commerce.judgement import Case, History
 from services.commerce.model import (
     CLOSED,
     HERE,
+    REVIEW_WAIT,
     SENTENCE_LENGTH_MAX,
     Dossier,
     Exchange,
@@ -184,11 +185,14 @@ class Draft:
             standing.party,
         )
         until = standing.until or (self.now + standing.wait if standing.wait else None)
+        if standing.until is not None and standing.until <= self.now:
+            # What should have come by then has come in part: a day more, then a person.
+            until = self.now + REVIEW_WAIT
         if same and not anew and not self.current.notice:
             assert shown is not None
-            if standing.until is not None and shown.until != standing.until:
-                self.change(shown=shown.model_copy(update={"until": standing.until}))
-                self._watch(shown.number, standing.until)
+            if standing.until not in (None, shown.until) and until == standing.until:
+                self.change(shown=shown.model_copy(update={"until": until}))
+                self._watch(shown.number, until)
             return
         if same and not anew and shown is not None:
             until = shown.until
@@ -346,12 +350,11 @@ class Draft:
 
         Without a decision so far, what is known is judged first.
         """
-        case = self.case()
-        standing = self.standing
+        case, standing = self.case(), self.standing
         if standing is None:
             standing = judgement.judge(case, counterfactual=False)
-            case = self.case(sequence=1)
-        self.decided(judgement.escalate(case, standing, reason, context=context))
+        made = judgement.escalate(case, standing, reason, context=context)
+        self.decided(made.model_copy(update={"sequence": self.current.sequence + 1}))
 
     def _take_terms(self, made: ReturnDecisionMade, asked_because: EscalationReason | None) -> None:
         assert made.refund is not None and made.currency is not None

@@ -62,9 +62,9 @@ def label_failed(draft: Draft, message: ReturnLabelFailed) -> None:
 
 def shipped(draft: Draft, message: ReturnShipped) -> None:
     """Proof of sending."""
-    sent_at = draft.current.sent_at or message.occurred_at
-    draft.change(sent_at=sent_at)
-    if _reopened(draft, "a carrier has scanned a parcel of this return"):
+    known = draft.current.moved
+    draft.change(sent_at=draft.current.sent_at or message.occurred_at)
+    if _over(draft, "a carrier has scanned a parcel of this return", known=known):
         return
     put(draft, _named(draft.current, message.lines, AT_HOME), Goods.IN_TRANSIT)
     draft.show()
@@ -77,7 +77,7 @@ def delivered(draft: Draft, message: ReturnDelivered) -> None:
         sent_at=current.sent_at or message.occurred_at,
         delivered_at=current.delivered_at or message.occurred_at,
     )
-    if _reopened(draft, "a parcel of this return was delivered"):
+    if _over(draft, "a parcel of this return was delivered", known=current.moved):
         return
     on_its_way = (*AT_HOME, Goods.IN_TRANSIT, Goods.LOST)
     put(draft, _named(draft.current, message.lines, on_its_way), Goods.DELIVERED)
@@ -87,15 +87,18 @@ def delivered(draft: Draft, message: ReturnDelivered) -> None:
 
 def received(draft: Draft, message: ReturnReceived) -> None:
     """Counted in. What its parcel should have held and did not is outstanding."""
+    known = draft.current.moved
     draft.change(weight_deviation_bps=_deviation(message))
     _arrived(draft, message.occurred_at)
-    if _reopened(draft, "the warehouse has counted goods of this return"):
+    if _over(draft, "the warehouse has counted goods of this return", known=known):
         return
     waiting = (*AT_HOME, Goods.IN_TRANSIT, Goods.LOST, Goods.DELIVERED)
     units = _named(draft.current, message.lines, waiting)
     _count_in(draft, units)
     missing = draft.current.units_at(Goods.IN_TRANSIT, Goods.DELIVERED)
     put(draft, missing, Goods.OUTSTANDING)
+    if draft.current.escalation is EscalationReason.INVENTORY_CONTRADICTION:
+        _told_again(draft)
     draft.show()
     release.carry_out(draft)
 
@@ -121,8 +124,9 @@ def _count_in(draft: Draft, units: Sequence[Unit]) -> None:
 
 def inspected(draft: Draft, message: ReturnInspected) -> None:
     """The warehouse has looked: judged again, unless it was paid for already and is well."""
+    known = draft.current.moved
     _arrived(draft, message.occurred_at)
-    if _reopened(draft, "the warehouse has inspected goods of this return"):
+    if _over(draft, "the warehouse has inspected goods of this return", known=known):
         return
     current = draft.current
     every = tuple(place for place in Goods if place not in (Goods.NOT_REQUIRED, Goods.CLOSED))
@@ -143,8 +147,8 @@ def _judge_again(draft: Draft, units: Sequence[Unit]) -> None:
     current, inspection = draft.current, draft.facts.inspection
     if inspection is None:
         return
-    if current.state is State.AWAITING_REVIEW and current.escalation is not None:
-        draft.escalate(current.escalation)
+    if current.state is State.AWAITING_REVIEW:
+        _told_again(draft)
         return
     if current.state is not State.APPROVED or not units:
         return
@@ -152,6 +156,13 @@ def _judge_again(draft: Draft, units: Sequence[Unit]) -> None:
     paid = _paid(current, units)
     if not paid or made.decision is Outcome.ESCALATED:
         draft.decided(made)
+
+
+def _told_again(draft: Draft) -> None:
+    """What the reviewer has to know has changed: the case is published again."""
+    current = draft.current
+    if current.state is State.AWAITING_REVIEW and current.escalation is not None:
+        draft.escalate(current.escalation, draft.standing_context())
 
 
 def _paid(current: Return, units: Iterable[Unit]) -> bool:
@@ -227,7 +238,7 @@ def unmatched(draft: Draft, message: ParcelUnmatched) -> None:
     """Goods that nobody expected: a person, also where the return is over."""
     reason = message.reason or "goods that do not match this return"
     _arrived(draft, message.occurred_at)
-    if _reopened(draft, reason):
+    if _over(draft, reason, known=False):
         return
     if draft.current.state in (State.REQUESTED, State.ASSESSING):
         draft.ignored = "seen before a decision"
@@ -272,10 +283,16 @@ def replacement_failed(draft: Draft, message: ReplacementFailed) -> None:
     draft.show()
 
 
-def _reopened(draft: Draft, what: str) -> bool:
-    """A parcel of a return that is over: a person decides what becomes of it."""
+def _over(draft: Draft, what: str, *, known: bool) -> bool:
+    """A parcel of a return that is over: a person decides what becomes of it.
+
+    `known`: somebody who knew of the parcel has ended the return; that is not asked again.
+    """
     if draft.current.state not in CLOSED:
         return False
+    if known:
+        draft.ignored = "the parcel was known when the return ended"
+        return True
     over = str(draft.current.state)
     draft.move(Event.PARCEL)
     draft.escalate(EscalationReason.INVENTORY_CONTRADICTION, {"arrived_after": over, "what": what})

@@ -35,10 +35,8 @@ def requested(message: ReturnRequest, desk: Desk, promise: Promise | None) -> De
 def order_turned_up(draft: Draft, message: OrderSnapshot) -> None:
     """What waits for this order goes on; a case that went to a person for it is judged anew."""
     current = draft.current
-    looked_for = current.escalation is EscalationReason.ORDER_NOT_FOUND
-    if current.state is State.REQUESTED or (
-        current.state is State.AWAITING_REVIEW and looked_for and not current.anything_released
-    ):
+    looked_for = current.order_id is None or current.escalation is EscalationReason.ORDER_NOT_FOUND
+    if looked_for and current.state in (State.REQUESTED, State.AWAITING_REVIEW):
         asking.order_found(draft)
     else:
         draft.ignored = "not waiting for its order"

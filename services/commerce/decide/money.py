@@ -63,9 +63,10 @@ def reservation_refused(draft: Draft, message: RefundReservationRefused) -> None
 
 def reservation_voided(draft: Draft, message: RefundReservationVoided) -> None:
     """The answer to a RefundVoided: what was released is ours again."""
-    amounts = sorted(each.amount for each in message.allocations)
+    freed = sum(each.amount for each in message.allocations)
     for refund in draft.current.refunds:
-        if refund.money is Money.VOIDING and refund.amount == sum(amounts):
+        named = (refund.sequence, refund.amount) == (message.decision_sequence, freed)
+        if refund.money is Money.VOIDING and named:
             draft.refund_changed(refund.model_copy(update={"money": Money.VOIDED}))
             release.carry_out(draft)
             draft.show()
@@ -141,7 +142,7 @@ def dispute_closed(draft: Draft, message: DisputeClosed) -> None:
     stopped = current.escalation is EscalationReason.PAYMENT_NOT_REFUNDABLE
     if current.state is not State.AWAITING_REVIEW or not stopped:
         draft.ignored = "nothing waits for this dispute"
-    elif message.outcome is DisputeOutcome.WON:
+    elif current.terms is None or message.outcome is DisputeOutcome.WON:
         _go_on(draft)
     elif held:
         void_open(draft, f"the dispute {message.dispute_id} was lost")

@@ -106,6 +106,7 @@ KINDS: dict[str, Kind] = {
     "amount_calculated": _supports(7),
     "amount_over_limit": _person(7, 0.15, Reason.AMOUNT_OVER_LIMIT),
     "requested_amount_differs": _opposes(7, 0.05),
+    "quote_differs": _opposes(7),
     # 8 confidence
     "confidence_below_minimum": _opposes(8),
     # after a decision
