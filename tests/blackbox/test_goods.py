@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.blackbox.world import Json, Stranger, a_request, an_order, new_id, no
 pytestmark = pytest.mark.asyncio
 
 
-def cheap(quantity: int, **changes: object) -> Json:
+def cheap(quantity: int, **changes: Any) -> Json:
     """Units of 50 dollars and 3 tax, below every limit, without shipping to share."""
     order = an_order(quantity=quantity, **changes)
     order["lines"][0] |= {"unit_price": 5000, "tax_total": 300 * quantity}
@@ -20,7 +21,7 @@ def cheap(quantity: int, **changes: object) -> Json:
     return order
 
 
-async def approved(stranger: Stranger, order: Json, **changes: object) -> str:
+async def approved(stranger: Stranger, order: Json, **changes: Any) -> str:
     await stranger.place(order)
     quantity = order["lines"][0]["quantity"]
     return_id = await stranger.ask(a_request(order, quantity=quantity, **changes))
@@ -52,7 +53,7 @@ async def test_events_in_the_wrong_order_and_twice_settle_once(stranger: Strange
     return_id = await approved(stranger, order)
     lines = [{"sku": "JACKET-M", "quantity": 2}]
     graded = [{"sku": "JACKET-M", "quantity": 2, "grade": "as_new", "evidence": []}]
-    events = [
+    events: list[tuple[str, Json]] = [
         ("inspections", {"event_id": new_id(), "lines": graded, "inspector": "w1"}),
         ("receipts", {"event_id": new_id(), "lines": lines}),
         ("scans", {"event_id": new_id(), "scan": "delivered"}),
