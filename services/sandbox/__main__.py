@@ -15,7 +15,7 @@ from services.sandbox.book import Book
 from services.sandbox.stripe_api import StripeApi
 from services.sandbox.webhooks import Clockwork
 
-BOOK_FILE = "sandbox/book.sqlite"
+BOOK_FILE = "sandbox/world.sqlite"
 
 
 def create_app(settings: Settings, book: Book, clockwork: Clockwork) -> FastAPI:

@@ -14,7 +14,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from services.chassis.http import Problem
-from services.sandbox.book import Book, Json
+from services.sandbox.book import Book
+from services.sandbox.pages import Json, Pages
 
 CARRIER = "Sandbox Parcel"
 LABEL_VALID_SECONDS = 30 * 24 * 3600
@@ -57,8 +58,8 @@ def rfc3339(seconds: float) -> str:
 def routes(book: Book, base_url: Callable[[], str]) -> APIRouter:
     router = APIRouter(prefix="/carrier", tags=["carrier"])
 
-    def issue(order: LabelOrder) -> Json:
-        known = book.get("label", order.reference)
+    def issue(pages: Pages, order: LabelOrder) -> Json:
+        known = pages.get("label", order.reference)
         if known is not None:
             return known
         tracking = tracking_number(order.reference)
@@ -75,14 +76,14 @@ def routes(book: Book, base_url: Callable[[], str]) -> APIRouter:
             "to": order.to,
             "customs": order.customs,
         }
-        book.put("label", order.reference, label)
-        book.put("tracking", tracking, {"reference": order.reference})
+        pages.put("label", order.reference, label)
+        pages.put("tracking", tracking, {"reference": order.reference})
         return label
 
     @router.post("/labels", status_code=201)
     async def buy(order: LabelOrder, request: Request) -> JSONResponse:
-        mood = (book.get("mood", "carrier") or {}).get("behaviour", "ok")
-        first = book.count(f"label:{order.reference}") == 1
+        mood = (book.pages.get("mood", "carrier") or {}).get("behaviour", "ok")
+        first = await book.write(lambda pages: pages.count(f"label:{order.reference}")) == 1
         trouble = mood if first or mood == "refused" else "ok"
         if trouble == "refused":
             return JSONResponse(
@@ -92,8 +93,7 @@ def routes(book: Book, base_url: Callable[[], str]) -> APIRouter:
             await _hold(request)
         if trouble in ("timeout_before", "error_500_stored"):
             return JSONResponse({"code": "internal", "message": "try again"}, 500)
-        with book.transaction():
-            label = issue(order)
+        label = await book.write(lambda pages: issue(pages, order))
         if trouble == "timeout_after_success":
             await _hold(request)
         if trouble == "error_500_after_success":
@@ -102,32 +102,42 @@ def routes(book: Book, base_url: Callable[[], str]) -> APIRouter:
 
     @router.get("/labels")
     async def find(reference: str) -> Json:
-        label = book.get("label", reference)
+        label = book.pages.get("label", reference)
         return {"labels": [label] if label else []}
 
-    def by_tracking(tracking: str) -> Json:
-        known = book.get("tracking", tracking)
-        label = book.get("label", known["reference"]) if known else None
+    def by_tracking(pages: Pages, tracking: str) -> Json:
+        known = pages.get("tracking", tracking)
+        label = pages.get("label", known["reference"]) if known else None
         if label is None:
             raise Problem(404, f"no label {tracking}")
         return label
 
     @router.post("/labels/{tracking}/void")
     async def void(tracking: str) -> JSONResponse:
-        label = by_tracking(tracking)
+        def cancel(pages: Pages) -> Json:
+            label = by_tracking(pages, tracking)
+            if label["status"] == "active":
+                label["status"] = "void"
+                pages.put("label", label["reference"], label)
+            return label
+
+        label = await book.write(cancel)
         if label["status"] == "used":
             return JSONResponse({"code": "already_used", "message": "it was scanned"}, 409)
-        with book.transaction():
-            book.put("label", label["reference"], label | {"status": "void"})
-        return JSONResponse(label | {"status": "void"})
+        return JSONResponse(label)
 
     @router.get("/labels/{tracking}.pdf")
     async def pdf(tracking: str) -> Response:
-        return Response(label_pdf(by_tracking(tracking)), media_type="application/pdf")
+        return Response(
+            await asyncio.to_thread(label_pdf, by_tracking(book.pages, tracking)),
+            media_type="application/pdf",
+        )
 
     @router.get("/labels/{tracking}.png")
     async def png(tracking: str) -> Response:
-        return Response(qr_png(by_tracking(tracking)["tracking_number"]), media_type="image/png")
+        return Response(
+            qr_png(by_tracking(book.pages, tracking)["tracking_number"]), media_type="image/png"
+        )
 
     return router
 

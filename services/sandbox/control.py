@@ -10,9 +10,13 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from services.chassis.http import Problem
 from services.sandbox.behaviours import BEHAVIOURS
-from services.sandbox.book import Book, Json
+from services.sandbox.book import Book
 from services.sandbox.carrier import CARRIER_BEHAVIOURS
-from services.sandbox.processor import Processor, Refused
+from services.sandbox.pages import Json, Pages
+from services.sandbox.processor import Processor
+from services.sandbox.refusal import Refused
+
+AMOUNT_MAX = 10**15
 
 
 def _known(name: str) -> str:
@@ -29,14 +33,14 @@ def _known_to_carrier(name: str) -> str:
 
 class NewPayment(BaseModel):
     reference: Annotated[str, Field(min_length=1, max_length=200)]
-    amount: Annotated[int, Field(strict=True, gt=0)]
+    amount: Annotated[int, Field(strict=True, gt=0, le=AMOUNT_MAX)]
     currency: Annotated[str, Field(pattern=r"^[A-Za-z]{3}$")]
-    method: str = "card"
+    method: Annotated[str, Field(min_length=1, max_length=50)] = "card"
     behaviour: Annotated[str, AfterValidator(_known)] = "ok"
 
 
 class NewDispute(BaseModel):
-    reference: str
+    reference: Annotated[str, Field(min_length=1, max_length=200)]
     status: Literal["open", "won", "lost"]
 
 
@@ -51,31 +55,32 @@ class Mood(BaseModel):
 
 def routes(book: Book, wake: Callable[[], None]) -> APIRouter:
     router = APIRouter(prefix="/sandbox", tags=["control"])
-    processor = Processor(book)
 
     @router.post("/payments", status_code=201)
     async def create_payment(payment: NewPayment) -> Json:
-        with book.transaction():
-            if book.get("payment_intent", payment.reference) is not None:
+        kept = payment.model_dump() | {"currency": payment.currency.upper()}
+
+        def create(pages: Pages) -> None:
+            if (known := pages.get("control", payment.reference)) is not None and known == kept:
+                return  # asked again: the same payment
+            if pages.get("payment_intent", payment.reference) is not None:
                 raise Problem(409, f"the payment {payment.reference} exists already")
-            processor.create_payment(
-                payment.reference,
-                payment.amount,
-                payment.currency,
-                method=payment.method,
-                behaviour=payment.behaviour,
-            )
-        return {"currency": payment.currency.upper(), **payment.model_dump(exclude={"currency"})}
+            pages.put("control", payment.reference, kept)
+            Processor(pages).create_payment(**payment.model_dump())
+
+        await book.write(create)
+        return kept
 
     @router.get("/book")
     async def read_book() -> dict[str, Any]:
-        return {"entries": book.entries()}
+        return {"entries": book.pages.entries()}
 
     @router.post("/disputes", status_code=201)
     async def dispute(wanted: NewDispute) -> Json:
         try:
-            with book.transaction():
-                made = processor.dispute(wanted.reference, wanted.status)
+            made = await book.write(
+                lambda pages: Processor(pages).dispute(wanted.reference, wanted.status)
+            )
         except Refused as refused:
             raise Problem(404, str(refused)) from None
         wake()
@@ -83,14 +88,13 @@ def routes(book: Book, wake: Callable[[], None]) -> APIRouter:
 
     @router.post("/inventory", status_code=201)
     async def set_stock(stock: Stock) -> Json:
-        with book.transaction():
-            book.put("stock", stock.sku, {"available": stock.available})
+        kept = {"available": stock.available}
+        await book.write(lambda pages: pages.put("stock", stock.sku, kept))
         return stock.model_dump()
 
     @router.post("/carrier", status_code=201)
     async def set_mood(mood: Mood) -> Json:
-        with book.transaction():
-            book.put("mood", "carrier", {"behaviour": mood.behaviour})
+        await book.write(lambda pages: pages.put("mood", "carrier", mood.model_dump()))
         return mood.model_dump()
 
     return router

@@ -3,303 +3,269 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import json
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request, Response
 
-from services.sandbox.behaviours import BEHAVIOURS, Trouble
-from services.sandbox.book import Book, Json
-from services.sandbox.processor import Processor, Refused
+from services.sandbox import forms
+from services.sandbox.behaviours import Behaviour, Trouble
+from services.sandbox.book import Book
+from services.sandbox.pages import Json, Pages
+from services.sandbox.processor import Processor
+from services.sandbox.refusal import INVALID, Refused, invalid
+from services.sandbox.stripe_objects import API_VERSION
 
 TIMEOUT_HOLD_SECONDS = 30.0
-LIST_LIMIT_DEFAULT = 10
-LIST_LIMIT_MAX = 100
+LOOK_SECONDS = 0.1
 RETRY_AFTER_SECONDS = 1
+KEY_LENGTH_MAX = 255
 FAILED: Json = {"error": {"type": "api_error", "message": "An unexpected error occurred."}}
-
-Call = Callable[[Json], Json]
-
-
-def form(pairs: list[tuple[str, str]]) -> Json:
-    """Stripe's bracketed form fields as nested dictionaries: ``metadata[refund_id]=…``."""
-    made: Json = {}
-    for name, value in pairs:
-        steps = name.replace("]", "").split("[")
-        place = made
-        for step in steps[:-1]:
-            inner = place.setdefault(step, {})
-            place = inner if isinstance(inner, dict) else {}
-        if steps[-1] == "":
-            continue
-        if name.endswith("[]") or steps[-1].isdigit():
-            place[steps[-1]] = value
-        else:
-            place[steps[-1]] = value
-    return made
-
-
-def integer(parameters: Json, name: str) -> int | None:
-    """Raises Refused when it is no integer."""
-    text = parameters.get(name)
-    if text is None:
-        return None
-    try:
-        return int(text)
-    except (TypeError, ValueError):
-        raise Refused(
-            400, "invalid_request_error", f"Invalid integer: {text}",
-            code="parameter_invalid_integer", param=name,
-        ) from None  # fmt: skip
+TOO_MANY: Json = {"error": {"type": INVALID, "code": "rate_limit", "message": "Too many requests."}}
+OTHER_PARAMETERS = (
+    "Keys for idempotent requests can only be used with the same parameters they were first used"
+    " with. Try using a key other than '{}' if you meant to execute a different request."
+)
+IN_PROGRESS = (
+    "There is currently another in-progress request using this idempotency key (that probably"
+    " means you submitted twice, and the other request is still going through): {}."
+)
+KEPT_STATUS = (200, 402, 500)
+"""Answers of calls that were carried out. What was refused before leaves its key free."""
+REFUND_PARAMETERS = frozenset(
+    "amount charge currency customer expand instructions_email metadata origin payment_intent"
+    " reason refund_application_fee reverse_transfer".split()
+)
+REASONS = ("duplicate", "fraudulent", "requested_by_customer")
+LISTS = {
+    "refunds": ("refund", frozenset({"charge", "payment_intent"})),
+    "disputes": ("dispute", frozenset({"charge", "payment_intent"})),
+    "balance_transactions": ("balance_transaction", frozenset({"source"})),
+}
+"""Path of a list -> kind of its objects, and its own filters."""
+PAGING = frozenset({"created", "ending_before", "expand", "limit", "starting_after"})
+OBJECTS = {"refunds": "refund", "payment_intents": "payment_intent", "charges": "charge"}
+"""Path -> kind of object that is read by id."""
 
 
-def required(parameters: Json, name: str) -> str:
-    value = parameters.get(name)
-    if not isinstance(value, str) or not value:
-        raise Refused(
-            400, "invalid_request_error", f"Missing required param: {name}.",
-            code="parameter_missing", param=name,
-        )  # fmt: skip
-    return value
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    status: int
+    body: Json
+    headers: dict[str, str] = field(default_factory=dict)
+    hold: bool = False
+    """The caller gets no answer until it gives up."""
+    late_seconds: float = 0.0
+
+
+Call = Callable[[Pages, Json], Answer]
 
 
 class StripeApi:
     def __init__(self, book: Book, wake: Callable[[], None]) -> None:
-        self.book = book
-        self.processor = Processor(book)
+        self._book = book
         self._wake = wake
-        self.router = APIRouter(prefix="/v1")
+        self._in_progress: set[str] = set()
+        self.router = APIRouter(prefix="/v1", tags=["stripe"])
         add = self.router.add_api_route
         add("/refunds", self.create_refund, methods=["POST"])
-        add("/refunds", self.list_refunds, methods=["GET"])
-        add("/refunds/{id_}", self.get_refund, methods=["GET"])
         add("/refunds/{id_}/cancel", self.cancel_refund, methods=["POST"])
         add("/payment_intents", self.create_payment, methods=["POST"])
-        add("/payment_intents/{id_}", self.get_payment, methods=["GET"])
-        add("/charges/{id_}", self.get_charge, methods=["GET"])
-        add("/disputes", self.list_disputes, methods=["GET"])
-        add("/balance_transactions", self.list_transactions, methods=["GET"])
+        for path in LISTS:
+            add(f"/{path}", self._lister(path), methods=["GET"])
+        for path in OBJECTS:
+            add(f"/{path}/{{id_:path}}", self._reader(path), methods=["GET"])
+        add("/{path:path}", self.unknown, methods=["GET", "POST", "DELETE"])
 
-    async def create_refund(self, request: Request) -> JSONResponse:
-        parameters = form(parse_qsl((await request.body()).decode("utf-8", "replace"), True))
-        metadata = parameters.get("metadata") or {}
-        try:
-            reference = self._reference(parameters)
-            behaviour = self.processor.behaviour(reference)
-        except Refused:
-            behaviour = BEHAVIOURS["ok"]
-            reference = ""
-        subject = f"refund:{reference}:{metadata.get('refund_id', '')}"
-        first = self._first_attempt(request, subject)
-        if behaviour.too_many_times and self.book.count(f"429:{subject}") <= (
-            behaviour.too_many_times
-        ):
-            return self._answer(
-                429,
-                {
-                    "error": {
-                        "type": "invalid_request_error",
-                        "code": "rate_limit",
-                        "message": "Too many requests.",
-                    }
-                },
-                **{"Retry-After": str(RETRY_AFTER_SECONDS)},
+    async def create_refund(self, request: Request) -> Response:
+        return await self._carry_out(request, self._refund)
+
+    async def cancel_refund(self, id_: str, request: Request) -> Response:
+        def cancel(pages: Pages, given: Json) -> Answer:
+            return Answer(status=200, body=Processor(pages).cancel(id_))
+
+        return await self._carry_out(request, cancel)
+
+    async def create_payment(self, request: Request) -> Response:
+        def create(pages: Pages, given: Json) -> Answer:
+            amount = forms.integer(given, "amount")
+            if amount is None or amount <= 0:
+                code = "parameter_invalid_integer"
+                raise invalid("Invalid positive integer", code, param="amount")
+            made = Processor(pages).charge_customer(
+                amount,
+                forms.required(given, "currency"),
+                forms.metadata(given),
+                str(given.get("payment_method", "")),
             )
-        trouble = behaviour.trouble if first else Trouble.NONE
-        if trouble is Trouble.TIMEOUT_BEFORE:
-            await self._hold(request)
-            return self._answer(504, FAILED)
-        if trouble is Trouble.ERROR_BEFORE:
-            return self._stored(request, parameters, lambda _: FAILED, status=500)
+            made = forms.expanded(pages, made, forms.expansions(given))
+            return Answer(status=200, body=made)
 
-        def create(given: Json) -> Json:
-            return self.processor.create_refund(
-                self._reference(given), integer(given, "amount"), dict(metadata)
-            )
+        return await self._carry_out(request, create)
 
-        response = self._stored(
-            request, parameters, create, status=500 if trouble is Trouble.ERROR_AFTER else None
+    def _refund(self, pages: Pages, given: Json) -> Answer:
+        forms.only(given, REFUND_PARAMETERS)
+        processor = Processor(pages)
+        metadata, amount = forms.metadata(given), forms.integer(given, "amount")
+        reason, expand = given.get("reason"), forms.expansions(given)
+        if reason not in (None, *REASONS):
+            raise invalid(f"Invalid reason: must be one of {', '.join(REASONS)}", param="reason")
+        reference = self._reference(processor, given)
+        amount = processor.refundable(reference, amount)
+        behaviour = processor.behaviour(reference)
+        trouble = self._trouble(pages, behaviour, f"{reference}:{metadata.get('refund_id')}")
+        if isinstance(trouble, Answer):
+            return trouble
+        made = processor.create_refund(reference, amount, metadata, reason)
+        made = forms.expanded(pages, made, expand)
+        if trouble is Trouble.ERROR_AFTER:
+            return Answer(status=500, body=FAILED)
+        return Answer(
+            status=200,
+            body=made,
+            hold=trouble is Trouble.TIMEOUT_AFTER,
+            late_seconds=behaviour.answer_after_seconds,
         )
-        self._wake()
-        if trouble is Trouble.TIMEOUT_AFTER:
-            await self._hold(request)
-        if behaviour.answer_after_seconds:
-            await asyncio.sleep(behaviour.answer_after_seconds)
-        return response
 
-    def _first_attempt(self, request: Request, subject: str) -> bool:
+    def _trouble(self, pages: Pages, behaviour: Behaviour, subject: str) -> Answer | Trouble:
+        """What goes wrong this time: an answer that ends the call, or trouble after it."""
+        calls = pages.count(f"refund:{subject}")
+        if calls <= behaviour.too_many_times:
+            wait = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            return Answer(status=429, body=TOO_MANY, headers=wait)
+        if calls > 1:
+            return Trouble.NONE
+        if behaviour.trouble is Trouble.TIMEOUT_BEFORE:
+            return Answer(status=504, body=FAILED, hold=True)
+        if behaviour.trouble is Trouble.ERROR_BEFORE:
+            return Answer(status=500, body=FAILED)
+        return behaviour.trouble
+
+    def _reference(self, processor: Processor, given: Json) -> str:
+        if "payment_intent" in given:
+            return str(processor.payment(forms.required(given, "payment_intent"))["id"])
+        if "charge" in given:
+            return str(processor.charge(forms.required(given, "charge"))["payment_intent"])
+        raise invalid(
+            "One of the following params should be provided for this request: payment_intent or"
+            " charge.",
+            "parameter_missing",
+        )
+
+    async def _carry_out(self, request: Request, call: Call) -> Response:
+        """One call that changes something, once per idempotency key, durable when answered."""
         key = request.headers.get("idempotency-key")
-        return self.book.answer(key or "") is None and self.book.count(subject) == 1
-
-    def _reference(self, parameters: Json) -> str:
-        if "payment_intent" in parameters:
-            reference = required(parameters, "payment_intent")
-            self.processor.payment(reference)
-            return reference
-        return str(self.processor.charge(required(parameters, "charge"))["payment_intent"])
-
-    async def list_refunds(self, request: Request) -> JSONResponse:
-        return self._list(request, "refund", "/v1/refunds")
-
-    async def list_disputes(self, request: Request) -> JSONResponse:
-        return self._list(request, "dispute", "/v1/disputes")
-
-    async def list_transactions(self, request: Request) -> JSONResponse:
-        return self._list(request, "balance_transaction", "/v1/balance_transactions")
-
-    async def get_refund(self, id_: str) -> JSONResponse:
-        return self._read(lambda: self.processor.refund(id_))
-
-    async def get_charge(self, id_: str) -> JSONResponse:
-        return self._read(lambda: self.processor.charge(id_))
-
-    async def get_payment(self, id_: str, request: Request) -> JSONResponse:
-        def read() -> Json:
-            payment = dict(self.processor.payment(id_))
-            if any("latest_charge" in value for value in request.query_params.values()):
-                payment["latest_charge"] = self.processor.charge(payment["latest_charge"])
-            return payment
-
-        return self._read(read)
-
-    async def cancel_refund(self, id_: str, request: Request) -> JSONResponse:
-        response = self._stored(request, {"id": id_}, lambda _: self.processor.cancel(id_))
-        self._wake()
-        return response
-
-    async def create_payment(self, request: Request) -> JSONResponse:
-        parameters = form(parse_qsl((await request.body()).decode("utf-8", "replace"), True))
-
-        def create(given: Json) -> Json:
-            amount = integer(given, "amount")
-            if not amount or amount < 0:
-                raise Refused(
-                    400, "invalid_request_error", "Invalid positive integer",
-                    code="parameter_invalid_integer", param="amount",
-                )  # fmt: skip
-            currency = required(given, "currency")
-            return self.processor.charge_customer(amount, currency, given.get("metadata") or {})
-
-        return self._stored(request, parameters, create)
-
-    def _stored(
-        self, request: Request, parameters: Json, call: Call, *, status: int | None = None
-    ) -> JSONResponse:
-        """Run `call` once per idempotency key: the first answer is kept, also a 500.
-
-        `status` 500 answers with an error whatever `call` did. Validation errors are not kept.
-        """
-        key = request.headers.get("idempotency-key")
-        digest = hashlib.sha256(
-            repr((request.url.path, sorted(_flat(parameters)))).encode()
-        ).hexdigest()
-        with self.book.transaction():
-            kept = self.book.answer(key) if key else None
-            if kept is not None:
-                asked, code, body = kept
-                if asked != digest:
-                    return self._answer(
-                        400,
-                        {
-                            "error": {
-                                "type": "idempotency_error",
-                                "message": "Keys for idempotent requests can only be used with"
-                                " the same parameters they were first used with.",
-                            }
-                        },
-                    )
-                return self._answer(code, body, **{"Idempotent-Replayed": "true"})
-            try:
-                body, code = call(parameters), 200
-            except Refused as refused:
-                body, code = {"error": refused.error}, refused.status
-            if status is not None and code == 200:
-                body, code = FAILED, status
-            if key and code in (200, 402, 500):
-                self.book.keep_answer(key, digest, code, body)
+        body = await request.body()
+        if key and key in self._in_progress:
+            return _response(409, _error("idempotency_error", IN_PROGRESS.format(key)))
+        if key:
+            self._in_progress.add(key)
+        try:
+            answer = await self._book.write(
+                lambda pages: self._once(pages, request.url.path, key, body, call)
+            )
+            self._wake()
+            if answer.late_seconds:
+                await asyncio.sleep(answer.late_seconds)
+        finally:
+            self._in_progress.discard(key or "")
+        if answer.hold:
+            await _hold(request)
         headers = {"Idempotency-Key": key} if key else {}
-        return self._answer(code, body, **headers)
+        return _response(answer.status, answer.body, **headers, **answer.headers)
 
-    def _read(self, read: Callable[[], Json]) -> JSONResponse:
+    def _once(
+        self,
+        pages: Pages,
+        path: str,
+        key: str | None,
+        body: bytes,
+        call: Call,
+    ) -> Answer:
+        """The stored answer of the key, or what `call` answers now, and that is stored."""
         try:
-            return self._answer(200, read())
+            given = forms.parameters(body)
+            if key is None:
+                return call(pages, given)
+            if len(key) > KEY_LENGTH_MAX:
+                raise invalid(f"An idempotency key has at most {KEY_LENGTH_MAX} characters.")
+            digest = forms.digest(path, given)
+            if (known := pages.answer(key)) is not None:
+                return _replayed(key, digest, *known)
+            answer = call(pages, given)
         except Refused as refused:
-            return self._answer(refused.status, {"error": refused.error})
+            answer = Answer(status=refused.status, body=refused.body())
+        if key and answer.status in KEPT_STATUS:
+            pages.keep_answer(key, digest, answer.status, answer.body)
+        return answer
 
-    def _list(self, request: Request, kind: str, url: str) -> JSONResponse:
-        query = form(list(request.query_params.multi_items()))
-        try:
-            limit = min(max(integer(query, "limit") or LIST_LIMIT_DEFAULT, 1), LIST_LIMIT_MAX)
-            parent = query.get("payment_intent")
-            found = [
-                each for each in self.book.of(kind, parent)
-                if query.get("charge") in (None, each.get("charge"))
-                and query.get("source") in (None, each.get("source"))
-                and _created_within(each, query.get("created"))
-            ]  # fmt: skip
-            ids = [each["id"] for each in found]
-            if "starting_after" in query:
-                found = found[self._place(ids, kind, query["starting_after"]) + 1 :]
-            elif "ending_before" in query:
-                place = self._place(ids, kind, query["ending_before"])
-                found = found[max(place - limit, 0) : place]
-        except Refused as refused:
-            return self._answer(refused.status, {"error": refused.error})
-        page = found[:limit]
-        return self._answer(
-            200,
-            {"object": "list", "url": url, "has_more": len(found) > limit, "data": page},
-        )
+    def _lister(self, path: str) -> Callable[..., Any]:
+        kind, filters = LISTS[path]
 
-    def _place(self, ids: list[str], kind: str, id_: str) -> int:
-        if id_ not in ids:
-            raise Refused(
-                400, "invalid_request_error", f"No such {kind}: '{id_}'",
-                code="resource_missing", param="starting_after",
-            )  # fmt: skip
-        return ids.index(id_)
+        async def lists(request: Request) -> Response:
+            def read(given: Json) -> Json:
+                forms.only(given, filters | PAGING)
+                return forms.listed(self._book.pages, kind, f"/v1/{path}", given)
 
-    async def _hold(self, request: Request) -> None:
-        """Keep silent until the caller gives up."""
-        for _ in range(int(TIMEOUT_HOLD_SECONDS * 10)):
-            if await request.is_disconnected():
-                return
-            await asyncio.sleep(0.1)
+            return _read(request, read)
 
-    def _answer(self, status: int, body: Json, **headers: str) -> JSONResponse:
-        return JSONResponse(
-            body,
-            status_code=status,
-            headers={"Request-Id": f"req_{secrets.token_hex(8)}", **headers},
-        )
+        return lists
+
+    def _reader(self, path: str) -> Callable[..., Any]:
+        kind = OBJECTS[path]
+
+        async def reads(id_: str, request: Request) -> Response:
+            def read(given: Json) -> Json:
+                pages = self._book.pages
+                found = getattr(Processor(pages), {"payment_intent": "payment"}.get(kind, kind))
+                return forms.expanded(pages, found(id_), forms.expansions(given))
+
+            return _read(request, read)
+
+        return reads
+
+    async def unknown(self, request: Request) -> Response:
+        """Stripe's answer for an address it doesn't have."""
+        where = f"{request.method}: {request.url.path}"
+        return _response(404, _error(INVALID, f"Unrecognized request URL ({where})."))
 
 
-def _flat(parameters: Json, path: str = "") -> list[str]:
-    flat: list[str] = []
-    for name, value in parameters.items():
-        if isinstance(value, dict):
-            flat += _flat(value, f"{path}{name}.")
-        else:
-            flat.append(f"{path}{name}={value}")
-    return flat
+def _replayed(key: str, digest: str, asked: str, status: int, body: Json) -> Answer:
+    if asked != digest:
+        return Answer(status=400, body=_error("idempotency_error", OTHER_PARAMETERS.format(key)))
+    return Answer(status=status, body=body, headers={"Idempotent-Replayed": "true"})
 
 
-def _created_within(thing: Json, limits: Any) -> bool:
-    """Stripe's ``created[gte]`` and its kin."""
-    if not isinstance(limits, dict):
-        return limits is None or str(thing["created"]) == str(limits)
-    tests = {
-        "gte": lambda at, bound: at >= bound,
-        "gt": lambda at, bound: at > bound,
-        "lte": lambda at, bound: at <= bound,
-        "lt": lambda at, bound: at < bound,
-    }
-    return all(
-        tests[name](thing["created"], int(bound))
-        for name, bound in limits.items()
-        if name in tests and str(bound).isdigit()
+def _read(request: Request, read: Callable[[Json], Json]) -> Response:
+    try:
+        return _response(200, read(forms.parameters(request.url.query)))
+    except Refused as refused:
+        return _response(refused.status, refused.body())
+
+
+async def _hold(request: Request) -> None:
+    """Keep silent until the caller gives up."""
+    for _ in range(int(TIMEOUT_HOLD_SECONDS / LOOK_SECONDS)):
+        if await request.is_disconnected():
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _error(type_: str, message: str) -> Json:
+    return {"error": {"type": type_, "message": message}}
+
+
+def _response(status: int, body: Json, **headers: str) -> Response:
+    return Response(
+        json.dumps(body).encode(),
+        status_code=status,
+        media_type="application/json",
+        headers={
+            "Request-Id": f"req_{secrets.token_hex(8)}",
+            "Stripe-Version": API_VERSION,
+            **headers,
+        },
     )

@@ -12,8 +12,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from services.chassis.http import Problem
-from services.sandbox.book import Book, Json
+from services.sandbox.book import Book
 from services.sandbox.carrier import CARRIER, rfc3339, tracking_number
+from services.sandbox.pages import Json, Pages
 
 STOCK_DEFAULT = 100
 SHIP_DAYS = 2
@@ -55,65 +56,95 @@ class Play(BaseModel):
     order_id: str | None = None
 
 
+def _stock(pages: Pages, sku: str) -> int:
+    return int((pages.get("stock", sku) or {"available": STOCK_DEFAULT})["available"])
+
+
+def _available(pages: Pages, sku: str) -> int:
+    """What is on the shelf and not held by a reservation that still counts."""
+    now = rfc3339(time.time())
+    held = (
+        each["quantity"]
+        for each in pages.of("reservation", sku)
+        if not each.get("expires_at") or each["expires_at"] > now
+    )
+    return _stock(pages, sku) - int(sum(held))
+
+
+def _reserve(pages: Pages, wanted: Reservation) -> Json | None:
+    """The reservation, the same for the same reference; None where too little is there."""
+    known = pages.get("reservation", wanted.reference)
+    if known is None and _available(pages, wanted.sku) < wanted.quantity:
+        return None
+    made = known or wanted.model_dump()
+    pages.put("reservation", wanted.reference, made, parent=wanted.sku)
+    return made
+
+
+def _restock(pages: Pages, wanted: Restock) -> None:
+    if pages.get("restock", wanted.reference) is None:
+        pages.put("restock", wanted.reference, wanted.model_dump())
+        left = _stock(pages, wanted.sku) + wanted.quantity
+        pages.put("stock", wanted.sku, {"available": left})
+
+
+def _ship(pages: Pages, wanted: Shipment) -> Json | None:
+    """The shipment, the same for the same reference; None where the shelf is empty."""
+    if (known := pages.get("shipment", wanted.reference)) is not None:
+        return known
+    if wanted.from_stock:
+        left = _stock(pages, wanted.sku) - wanted.quantity
+        if left < 0:
+            return None
+        pages.delete("reservation", wanted.reference)
+        pages.put("stock", wanted.sku, {"available": left})
+    made: Json = {
+        "reference": wanted.reference,
+        "sku": wanted.sku,
+        "quantity": wanted.quantity,
+        "carrier": CARRIER,
+        "tracking_number": tracking_number(f"out:{wanted.reference}"),
+        "shipped_at": rfc3339(time.time()),
+    }
+    pages.put("shipment", wanted.reference, made)
+    return made
+
+
+def _made_or_out_of_stock(made: Json | None) -> JSONResponse:
+    if made is None:
+        return JSONResponse({"code": "out_of_stock", "message": "not enough is there"}, 409)
+    return JSONResponse(made, 201)
+
+
 def routes(book: Book) -> APIRouter:
     router = APIRouter(tags=["warehouse"])
 
-    def available(sku: str) -> int:
-        stock = book.get("stock", sku) or {"available": STOCK_DEFAULT}
-        held: int = sum(each["quantity"] for each in book.of("reservation", sku))
-        return int(stock["available"]) - held
-
-    @router.get("/inventory/{sku}")
+    @router.get("/inventory/{sku:path}")
     async def stock(sku: str) -> Json:
-        return {"sku": sku, "available": max(available(sku), 0), "ship_days": SHIP_DAYS}
+        available = max(_available(book.pages, sku), 0)
+        return {"sku": sku, "available": available, "ship_days": SHIP_DAYS}
 
     @router.post("/inventory/reservations", status_code=201)
     async def reserve(wanted: Reservation) -> JSONResponse:
-        with book.transaction():
-            known = book.get("reservation", wanted.reference)
-            if known is None and available(wanted.sku) < wanted.quantity:
-                return JSONResponse({"code": "out_of_stock", "message": "not enough"}, 409)
-            made = known or wanted.model_dump()
-            book.put("reservation", wanted.reference, made, parent=wanted.sku)
-        return JSONResponse(made, 201)
+        return _made_or_out_of_stock(await book.write(lambda pages: _reserve(pages, wanted)))
 
     @router.delete("/inventory/reservations/{reference}", status_code=204)
     async def release(reference: str) -> Response:
-        with book.transaction():
-            book.delete("reservation", reference)
+        await book.write(lambda pages: pages.delete("reservation", reference))
         return Response(status_code=204)
 
     @router.post("/inventory/restocks")
     async def restock(wanted: Restock) -> Json:
-        with book.transaction():
-            if book.get("restock", wanted.reference) is None:
-                book.put("restock", wanted.reference, wanted.model_dump())
-                left = book.get("stock", wanted.sku) or {"available": STOCK_DEFAULT}
-                book.put("stock", wanted.sku, {"available": left["available"] + wanted.quantity})
+        await book.write(lambda pages: _restock(pages, wanted))
         return wanted.model_dump()
 
     @router.post("/warehouse/shipments", status_code=201)
-    async def ship(wanted: Shipment) -> Json:
-        with book.transaction():
-            known = book.get("shipment", wanted.reference)
-            made = known or {
-                "reference": wanted.reference,
-                "sku": wanted.sku,
-                "quantity": wanted.quantity,
-                "carrier": CARRIER,
-                "tracking_number": tracking_number(f"out:{wanted.reference}"),
-                "shipped_at": rfc3339(time.time()),
-            }
-            book.put("shipment", wanted.reference, made)
-            if known is None and wanted.from_stock:
-                book.delete("reservation", wanted.reference)
-                left = book.get("stock", wanted.sku) or {"available": STOCK_DEFAULT}
-                book.put("stock", wanted.sku, {"available": left["available"] - wanted.quantity})
-        return made
+    async def ship(wanted: Shipment) -> JSONResponse:
+        return _made_or_out_of_stock(await book.write(lambda pages: _ship(pages, wanted)))
 
     @router.get("/warehouse/shipments")
     async def shipments(reference: str) -> Json:
-        known = book.get("shipment", reference)
+        known = book.pages.get("shipment", reference)
         return {"shipments": [known] if known else []}
 
     return router

@@ -81,7 +81,7 @@ class Sandbox:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "services.sandbox"], env=self._environment
         )
-        wait_until(self._answers, seconds=15)
+        wait_until(self._answers, seconds=60)
 
     def _answers(self) -> bool:
         try:
@@ -281,7 +281,7 @@ def test_one_reference_gets_one_label_that_renders(sandbox: Sandbox) -> None:
     labels = [httpx.post(f"{sandbox.url}/carrier/labels", json=order).json() for _ in range(2)]
     assert labels[0] == labels[1]
     assert labels[0]["tracking_number"] == tracking_number("label-1")
-    assert httpx.get(labels[0]["label_url"]).content.startswith(b"%PDF")
+    assert httpx.get(labels[0]["label_url"], timeout=60).content.startswith(b"%PDF")
     assert httpx.get(labels[0]["qr_url"]).content.startswith(b"\x89PNG")
     found = httpx.get(f"{sandbox.url}/carrier/labels", params={"reference": "label-1"}).json()
     assert found["labels"][0]["tracking_number"] == labels[0]["tracking_number"]
