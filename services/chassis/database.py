@@ -13,6 +13,7 @@ POOL_CONNECTIONS_MAX = 2
 STATEMENT_SECONDS_MAX = 30
 LOCK_SECONDS_MAX = 15
 IDLE_TRANSACTION_SECONDS_MAX = 60
+FROZEN_SECONDS_MAX = 30
 CONNECT_SECONDS_MAX = 5
 
 
@@ -51,8 +52,13 @@ async def connect(url: str, service: str) -> Any:
         url,
         timeout=CONNECT_SECONDS_MAX,
         command_timeout=STATEMENT_SECONDS_MAX,
-        # What is lost with the last moments of a crash is a deletion: the row is published twice.
-        server_settings={**_server_settings(service), "synchronous_commit": "off"},
+        server_settings={
+            **_server_settings(service),
+            # A crash of the store may lose a deletion: then a row is published twice.
+            "synchronous_commit": "off",
+            # A process that was frozen must not keep its locks.
+            "idle_session_timeout": f"{FROZEN_SECONDS_MAX}s",
+        },
     )
 
 
@@ -67,4 +73,8 @@ def _server_settings(service: str) -> dict[str, str]:
         "lock_timeout": f"{LOCK_SECONDS_MAX}s",
         "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS_MAX}s",
         "jit": "off",
+        # A client whose machine is gone is found out within a minute, and its locks are freed.
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
     }

@@ -21,6 +21,7 @@ from services.chassis.settings import Settings
 BATCH_ROWS_MAX = 500
 POLL_SECONDS_MAX = 1.0
 RETRY_SECONDS = 0.5
+BATCH_BYTES_MAX = 512 * 1024
 REQUEST_BYTES_MAX = 2 * 1024 * 1024
 RELAY_LOCK = 0x0B0C5
 LOAD = """
@@ -137,6 +138,8 @@ class Relay:
             enable_idempotence=True,
             acks="all",
             compression_type="lz4",
+            # What one poll has for a partition goes out, or fails, as a whole.
+            max_batch_size=BATCH_BYTES_MAX,
             max_request_size=REQUEST_BYTES_MAX,
         )
 
