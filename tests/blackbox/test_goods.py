@@ -147,6 +147,7 @@ async def test_a_replacement_out_of_stock_lets_the_customer_choose_the_refund(
     )
     assert stock.status_code < 300, stock.text
     order = cheap(1)
+    order["lines"][0]["sku"] = sku
     return_id = await approved(
         stranger, order, reason="defective", resolution="replacement", replacement_sku=sku
     )
