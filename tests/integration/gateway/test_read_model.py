@@ -425,3 +425,51 @@ async def test_a_batch_costs_the_same_round_trips_whatever_its_size(door: Door) 
 
     await trips(1)
     assert await trips(1) == await trips(200) <= 12
+
+
+async def test_filters_follow_the_highest_number_whatever_the_order_of_arrival(door: Door) -> None:
+    return_id = await door.ask(order_id=None, claim={"last4": "1234"})
+
+    async def found(**filters: str) -> list[str]:
+        listed = (await door.http.get("/returns", params=filters)).json()
+        return [item["return_id"] for item in listed["items"]]
+
+    for number, status, order_id in (
+        (2, Status.AWAITING_REVIEW, None),
+        (4, Status.AWAITING_PHYSICAL_RECEIPT, "order-linked"),
+        (3, Status.ASSESSING, "order-wrong"),
+        (1, Status.REQUESTED, None),
+    ):
+        moved = change(return_id, number, status, order_id=order_id)
+        await door.publish("returns.lifecycle", moved)
+    assert await found(status="awaiting_physical_receipt") == [return_id]
+    assert await found(status="assessing") == []
+    assert await found(order_id="order-linked") == [return_id]
+    assert await found(order_id="order-wrong") == []
+    assert (await see(door, return_id))["order_id"] == "order-linked"
+
+
+async def test_only_the_first_request_of_a_return_is_kept(door: Door) -> None:
+    request = a_request()
+    return_id = await door.ask(**request)
+    echo = requests.ReturnRequest.model_validate(request)
+    other = echo.model_copy(
+        update={"order_id": "order-2", "requester": requests.Requester(customer_id="thief")}
+    )
+    await door.publish("returns.requests", echo, other)
+    await door.publish("returns.requests", other)
+    assert await door.pool.fetchval("SELECT count(*) FROM facts") == 1
+    assert (await see(door, return_id))["order_id"] == "order-1001"
+    stolen = (await door.http.get("/returns", params={"customer_id": "thief"})).json()
+    assert stolen["items"] == []
+
+
+async def test_a_return_of_which_nobody_saw_the_request_is_shown_all_the_same(door: Door) -> None:
+    return_id = new_id()
+    await door.publish("returns.lifecycle", change(return_id, 2, Status.ASSESSING))
+    seen = await see(door, return_id)
+    assert (seen["status"], len(seen["timeline"])) == ("assessing", 1)
+    late = requests.ReturnRequest.model_validate(a_request(return_id=return_id))
+    await door.publish("returns.requests", late)
+    listed = (await door.http.get("/returns", params={"customer_id": "customer-17"})).json()
+    assert [item["return_id"] for item in listed["items"]] == [return_id]
