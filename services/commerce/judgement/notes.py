@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from contracts.decisions import Effect, EscalationReason, Finding
 from services.commerce.policy import weights
 
 EXPLANATION_LENGTH_MAX = 2000
+FINDINGS_REMEMBERED_MAX = 4096
+"""Most findings of most decisions are the same words; they are immutable and made once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Note:
         return weights.KINDS[self.finding.code].reason
 
 
+@lru_cache(maxsize=FINDINGS_REMEMBERED_MAX)
 def finding(
     code: str,
     explanation: str,

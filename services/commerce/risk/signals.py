@@ -15,6 +15,7 @@ PRIOR_ORDERS = 3
 NEW_ACCOUNT_DAYS = 14
 YEAR_DAYS = 365
 SAME_REASON_SHARE = 0.8
+SAME_REASON_RETURNS_MIN = 3
 NOT_RETURNED = frozenset({"cancelled", "expired", "rejected", "test"})
 """Statuses of requests in which nothing was returned."""
 
@@ -125,6 +126,8 @@ def _new_account(this: Past, known: Known, average: float) -> float:
 
 def _same_fault(year: list[Past]) -> int:
     """The number of returns if nearly all claim one and the same fault, else 0."""
+    if len(year) < SAME_REASON_RETURNS_MIN:
+        return 0
     reasons = Counter(each.reason for each in year)
     reason, count = reasons.most_common(1)[0]
     if reason not in MERCHANT_FAULT or count < SAME_REASON_SHARE * len(year):
