@@ -188,15 +188,15 @@ def labelled(at: datetime = NOW, return_id: str = RETURN_ID) -> ReturnLabelIssue
 
 
 def shipped(units: tuple[int, ...] = (1,), at: datetime = NOW) -> ReturnShipped:
-    return ReturnShipped(**_of(at), tracking_number="T1", lines=(_line(ShippedLine, units),))
+    return ReturnShipped(**_of(at), tracking_number="T1", lines=_lines(ShippedLine, units))
 
 
 def delivered(units: tuple[int, ...] = (1,), at: datetime = NOW) -> ReturnDelivered:
-    return ReturnDelivered(**_of(at), tracking_number="T1", lines=(_line(ShippedLine, units),))
+    return ReturnDelivered(**_of(at), tracking_number="T1", lines=_lines(ShippedLine, units))
 
 
 def received(units: tuple[int, ...] = (1,), at: datetime = NOW) -> ReturnReceived:
-    return ReturnReceived(**_of(at), lines=(_line(ReceivedLine, units),))
+    return ReturnReceived(**_of(at), lines=_lines(ReceivedLine, units))
 
 
 def inspected(
@@ -217,8 +217,11 @@ def inspected(
     return ReturnInspected(**_of(at), lines=(line,), inspector="w1")
 
 
-def _line(kind: Any, units: tuple[int, ...]) -> Any:
-    return kind(line_id="1", sku="JACKET-M", quantity=len(units), units=units)
+def _lines(kind: Any, units: tuple[int, ...]) -> Any:
+    """No line where nothing is named."""
+    if not units:
+        return ()
+    return (kind(line_id="1", sku="JACKET-M", quantity=len(units), units=units),)
 
 
 def _refund(released: RefundReleased, at: datetime) -> Mapping[str, Any]:
