@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import NoReturn
 
 import yaml
@@ -142,6 +143,7 @@ _MENDED = {
 
 def _mended(error: ErrorDetails, path: Path) -> str:
     kind, given = error["type"], error["input"]
+    given = str(given) if isinstance(given, date) else given
     name = str(path[-1]) if path else "policy"
     context = error.get("ctx", {})
     if kind == "missing":

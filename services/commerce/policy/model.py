@@ -66,7 +66,8 @@ def _email(address: str) -> str:
 
 
 def _date_and_time(value: object) -> object:
-    if isinstance(value, str) and not _DATE_AND_TIME.match(value):
+    is_time = isinstance(value, datetime)
+    if not is_time and not (isinstance(value, str) and _DATE_AND_TIME.match(value)):
         raise ValueError("a time needs a date and a time of day, such as 2026-01-01T00:00:00Z")
     return value
 

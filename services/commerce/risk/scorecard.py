@@ -167,7 +167,7 @@ SIGNALS = (
         above=0,
         per=1,
         steps_max=1,
-        weight=4.5,
+        weight=6.0,
         explanation="the serial number is not the one that was sold",
     ),
     Signal(
