@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import suppress
+from typing import Any
 
 from fastapi import FastAPI
 
 from services.chassis import http, server, telemetry
 from services.chassis.settings import Settings
-from services.sandbox import carrier, control, warehouse
+from services.sandbox import carrier, control, robot, warehouse
 from services.sandbox.book import Book
 from services.sandbox.stripe_api import StripeApi
 from services.sandbox.webhooks import Clockwork
@@ -21,12 +22,17 @@ BOOK_FILE = "sandbox/world.sqlite"
 def create_app(settings: Settings, book: Book, clockwork: Clockwork) -> FastAPI:
     """The whole outside world as one app."""
     app = http.create_app("returns sandbox")
+    app.add_api_route("/readyz", _readyz, include_in_schema=False)
     app.include_router(StripeApi(book, clockwork.wake).router)
     app.include_router(control.routes(book, clockwork.wake))
-    app.include_router(carrier.routes(book, lambda: settings.sandbox_url))
+    app.include_router(carrier.routes(book))
     app.include_router(warehouse.routes(book))
-    app.include_router(warehouse.robot(settings.gateway_url))
+    app.include_router(robot.routes(book, settings.gateway_url))
     return app
+
+
+async def _readyz() -> dict[str, Any]:
+    return {"status": "ready", "failing": {}}
 
 
 async def main() -> None:
@@ -42,8 +48,9 @@ async def main() -> None:
         await server.serve_until(
             stop,
             create_app(settings, book, clockwork),
-            host=settings.listen_host,
+            host=server.host(settings),
             port=settings.sandbox_port,
+            on_listening=lambda port: telemetry.log.info("listening", port=port),
         )
     finally:
         background.cancel()
@@ -53,4 +60,8 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    with suppress(ImportError):
+        import uvloop
+
+        uvloop.install()
     asyncio.run(main())

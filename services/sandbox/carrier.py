@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import io
 import time
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
@@ -51,32 +50,47 @@ def tracking_number(reference: str) -> str:
     return f"RR{digits}{check}SB"
 
 
+def free_number(pages: Pages, reference: str) -> str:
+    """A tracking number that no parcel has yet."""
+    number, attempt = tracking_number(reference), 1
+    while pages.get("tracking", number) is not None:
+        number, attempt = tracking_number(f"{reference}:{attempt}"), attempt + 1
+    return number
+
+
+def mark_used(pages: Pages, return_id: str) -> None:
+    """The carrier has scanned the return's parcels: their labels cannot be voided any more."""
+    for label in pages.of("label", return_id):
+        if label["status"] == "active":
+            pages.put("label", label["reference"], label | {"status": "used"})
+
+
 def rfc3339(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def routes(book: Book, base_url: Callable[[], str]) -> APIRouter:
+def routes(book: Book) -> APIRouter:
     router = APIRouter(prefix="/carrier", tags=["carrier"])
 
-    def issue(pages: Pages, order: LabelOrder) -> Json:
+    def issue(pages: Pages, order: LabelOrder, base_url: str) -> Json:
         known = pages.get("label", order.reference)
         if known is not None:
             return known
-        tracking = tracking_number(order.reference)
+        tracking = free_number(pages, order.reference)
         label = {
             "reference": order.reference,
             "return_id": order.return_id,
             "order_id": order.order_id,
             "carrier": CARRIER,
             "tracking_number": tracking,
-            "label_url": f"{base_url()}/carrier/labels/{tracking}.pdf",
-            "qr_url": f"{base_url()}/carrier/labels/{tracking}.png",
+            "label_url": f"{base_url}carrier/labels/{tracking}.pdf",
+            "qr_url": f"{base_url}carrier/labels/{tracking}.png",
             "expires_at": rfc3339(time.time() + LABEL_VALID_SECONDS),
             "status": "active",
             "to": order.to,
             "customs": order.customs,
         }
-        pages.put("label", order.reference, label)
+        pages.put("label", order.reference, label, parent=order.return_id)
         pages.put("tracking", tracking, {"reference": order.reference})
         return label
 
@@ -93,7 +107,7 @@ def routes(book: Book, base_url: Callable[[], str]) -> APIRouter:
             await _hold(request)
         if trouble in ("timeout_before", "error_500_stored"):
             return JSONResponse({"code": "internal", "message": "try again"}, 500)
-        label = await book.write(lambda pages: issue(pages, order))
+        label = await book.write(lambda pages: issue(pages, order, str(request.base_url)))
         if trouble == "timeout_after_success":
             await _hold(request)
         if trouble == "error_500_after_success":

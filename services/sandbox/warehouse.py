@@ -1,26 +1,20 @@
-"""A warehouse: stock, reservations, replacements that ship, and a robot that plays a parcel."""
+"""A warehouse: stock, reservations, and replacements that ship."""
 
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, Literal
-from uuid import uuid4
+from typing import Annotated, Any
 
-import httpx
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from services.chassis.http import Problem
 from services.sandbox.book import Book
-from services.sandbox.carrier import CARRIER, rfc3339, tracking_number
+from services.sandbox.carrier import CARRIER, free_number, rfc3339
 from services.sandbox.pages import Json, Pages
 
 STOCK_DEFAULT = 100
 SHIP_DAYS = 2
-CALL_SECONDS_MAX = 10.0
-Step = Literal["accepted", "in_transit", "delivered", "received", "inspected"]
-STEPS: tuple[Step, ...] = ("accepted", "in_transit", "delivered", "received", "inspected")
 
 
 class Reservation(BaseModel):
@@ -45,15 +39,6 @@ class Shipment(BaseModel):
     test: bool = False
     from_stock: bool = True
     """False for goods that go back to the customer they came from."""
-
-
-class Play(BaseModel):
-    """What the robot does with a parcel, in this order."""
-
-    steps: tuple[Step, ...] = STEPS
-    lines: list[dict[str, Any]]
-    """{sku, quantity, grade?, defect_confirmed?} of what is in the box."""
-    order_id: str | None = None
 
 
 def _stock(pages: Pages, sku: str) -> int:
@@ -98,12 +83,14 @@ def _ship(pages: Pages, wanted: Shipment) -> Json | None:
             return None
         pages.delete("reservation", wanted.reference)
         pages.put("stock", wanted.sku, {"available": left})
+    tracking = free_number(pages, f"out:{wanted.reference}")
+    pages.put("tracking", tracking, {"reference": wanted.reference})
     made: Json = {
         "reference": wanted.reference,
         "sku": wanted.sku,
         "quantity": wanted.quantity,
         "carrier": CARRIER,
-        "tracking_number": tracking_number(f"out:{wanted.reference}"),
+        "tracking_number": tracking,
         "shipped_at": rfc3339(time.time()),
     }
     pages.put("shipment", wanted.reference, made)
@@ -148,40 +135,3 @@ def routes(book: Book) -> APIRouter:
         return {"shipments": [known] if known else []}
 
     return router
-
-
-def robot(gateway_url: str) -> APIRouter:
-    """Plays a parcel's life by calling the gateway as a warehouse would."""
-    router = APIRouter(prefix="/sandbox", tags=["control"])
-
-    @router.post("/parcels/{return_id}/play", status_code=202)
-    async def play(return_id: str, wanted: Play) -> Json:
-        async with httpx.AsyncClient(timeout=CALL_SECONDS_MAX) as client:
-            for step in wanted.steps:
-                path, body = _event(step, return_id, wanted)
-                try:
-                    answer = await client.post(f"{gateway_url}/warehouse/{path}", json=body)
-                except httpx.HTTPError as error:
-                    raise Problem(503, f"the gateway does not answer: {error}") from error
-                if answer.status_code != 202:
-                    raise Problem(answer.status_code, f"{path}: {answer.text[:500]}")
-        return {"return_id": return_id, "played": list(wanted.steps)}
-
-    return router
-
-
-def _event(step: str, return_id: str, wanted: Play) -> tuple[str, Json]:
-    body: Json = {
-        "event_id": str(uuid4()),
-        "return_id": return_id,
-        "occurred_at": rfc3339(time.time()),
-    }
-    if wanted.order_id:
-        body["order_id"] = wanted.order_id
-    if step == "received":
-        counted = [{"sku": each["sku"], "quantity": each["quantity"]} for each in wanted.lines]
-        return "receipts", body | {"lines": counted}
-    if step == "inspected":
-        graded = [{"grade": "as_new", "evidence": [], **each} for each in wanted.lines]
-        return "inspections", body | {"lines": graded, "inspector": "robot"}
-    return "scans", body | {"scan": step}

@@ -6,21 +6,28 @@ import asyncio
 import hashlib
 import hmac
 import json
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from itertools import groupby
 from operator import itemgetter
-
-import httpx
+from urllib.parse import urlsplit
 
 from services.chassis import telemetry
 from services.sandbox.book import Book
 from services.sandbox.pages import Json, Pages
 from services.sandbox.processor import Processor
 
-SENT_AT_ONCE_MAX = 16
-LOOK_AHEAD_MAX = 200
+EventRow = tuple[int, str, int, str]
+"""seq, subject, tries, body"""
+
+PATH = "/webhooks/stripe"
+CONNECTIONS_MAX = 8
+ROUND_EVENTS_MAX = 100
 SEND_SECONDS_MAX = 10.0
 IDLE_SECONDS_MAX = 5.0
 BACKOFF_SECONDS = 0.25
@@ -46,111 +53,162 @@ def backoff(tries: int) -> float:
     return min(BACKOFF_SECONDS * float(2 ** min(tries, 10)), BACKOFF_SECONDS_MAX)
 
 
-class Clockwork:
-    """The sandbox's background work; nothing of it is lost when the process dies.
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What became of one event."""
 
-    Events of one payment are sent one after the other, payments beside each other. While the
-    receiver cannot be reached at all, everything waits together.
-    """
+    row: EventRow
+    arrived: bool
+    reached: bool = True
+    """False where nobody listens at the address."""
 
-    def __init__(self, book: Book, url: str, secret: str) -> None:
-        self._book = book
-        self._url = f"{url.rstrip('/')}/webhooks/stripe"
+
+class Courier:
+    """Carries events to one address, on as many connections as it has threads."""
+
+    def __init__(self, url: str, secret: str) -> None:
+        self._address = urlsplit(url)
         self._secret = secret
-        self._wake = asyncio.Event()
-        self._on_their_way: dict[str, asyncio.Task[None]] = {}
-        self._arrived: list[int] = []
-        self._again: list[tuple[int, float]] = []
-        self._outages = 0
-        self._silent_until = 0.0
+        self._own = threading.local()
+        self._threads = ThreadPoolExecutor(CONNECTIONS_MAX, thread_name_prefix="courier")
 
-    def wake(self) -> None:
-        self._wake.set()
+    async def carry(self, rows: list[EventRow]) -> list[Delivery]:
+        """Events of one subject one after the other, subjects beside each other."""
+        loop = asyncio.get_running_loop()
+        by_subject = groupby(sorted(rows, key=itemgetter(1)), itemgetter(1))
+        carried = await asyncio.gather(
+            *(
+                loop.run_in_executor(self._threads, self._carry, list(together))
+                for _, together in by_subject
+            )
+        )
+        return [delivery for group in carried for delivery in group]
 
-    async def run(self) -> None:
-        """For ever. What fails is logged and tried again: the clock does not stop over it."""
-        async with httpx.AsyncClient(timeout=SEND_SECONDS_MAX) as client:
-            while True:
-                self._wake.clear()
-                try:
-                    await self._keep_accounts()
-                    now = time.time()
-                    self._send_due(client, now)
-                    pause = self._pause(now)
-                except Exception:
-                    telemetry.log.exception("clockwork_failed")
-                    pause = 1.0
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), pause)
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _keep_accounts(self) -> None:
-        """What has been sent, and what has become due, in one transaction."""
-        arrived, self._arrived = self._arrived, []
-        again, self._again = self._again, []
-        due = self._book.pages.next_reminder()
-        if arrived or again or (due is not None and due <= time.time()):
+    def _carry(self, rows: list[EventRow]) -> list[Delivery]:
+        return [self._deliver(row) for row in rows]
 
-            def keep(pages: Pages) -> None:
-                pages.events_arrived(arrived)
-                pages.events_again(again)
-                for what, subject in pages.take_reminders(time.time()):
-                    LATER[what](Processor(pages), subject)
-
-            await self._book.write(keep)
-
-    def _send_due(self, client: httpx.AsyncClient, now: float) -> None:
-        room = SENT_AT_ONCE_MAX - len(self._on_their_way)
-        if room <= 0 or now < self._silent_until:
-            return
-        due = self._book.pages.due_events(now, LOOK_AHEAD_MAX)
-        for subject, events in groupby(sorted(due, key=itemgetter(1)), itemgetter(1)):
-            if subject not in self._on_their_way and room > 0:
-                room -= 1
-                task = asyncio.create_task(self._send_each(client, subject, list(events)))
-                self._on_their_way[subject] = task
-
-    async def _send_each(
-        self, client: httpx.AsyncClient, subject: str, events: list[tuple[int, str, int, str]]
-    ) -> None:
+    def _deliver(self, row: EventRow) -> Delivery:
         try:
-            for seq, _, tries, body in events:
-                event: Json = json.loads(body)
-                if await self._send(client, body.encode()):
-                    self._arrived.append(seq)
-                elif time.time() - event["created"] > GIVEN_UP_AFTER_SECONDS:
-                    telemetry.log.warning("event_given_up", id=event["id"], type=event["type"])
-                    self._arrived.append(seq)
-                else:
-                    self._again.append((seq, time.time() + backoff(tries)))
-            await self._keep_accounts()
-        finally:
-            del self._on_their_way[subject]
-            self.wake()
+            return Delivery(row=row, arrived=200 <= self._post(row[3].encode()) < 300)
+        except ConnectionRefusedError:
+            return Delivery(row=row, arrived=False, reached=False)
+        except (OSError, HTTPException):
+            return Delivery(row=row, arrived=False)
 
-    async def _send(self, client: httpx.AsyncClient, payload: bytes) -> bool:
+    def _post(self, payload: bytes) -> int:
+        """The answer's status. A kept connection may have died: then a new one is tried."""
+        kept: HTTPConnection | None = getattr(self._own, "connection", None)
+        if kept is not None:
+            with suppress(ConnectionError, HTTPException):
+                return self._exchange(kept, payload)
+        made = HTTPSConnection if self._address.scheme == "https" else HTTPConnection
+        self._own.connection = made(self._address.netloc, timeout=SEND_SECONDS_MAX)
+        return self._exchange(self._own.connection, payload)
+
+    def _exchange(self, connection: HTTPConnection, payload: bytes) -> int:
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
             "Stripe-Signature": signature(payload, self._secret, int(time.time())),
         }
         try:
-            answer = await client.post(self._url, content=payload, headers=headers)
-        except httpx.ConnectError:
-            if time.time() >= self._silent_until:
-                self._silent_until = time.time() + min(backoff(self._outages), OUTAGE_SECONDS_MAX)
-                self._outages += 1
-            return False
-        except httpx.HTTPError:
-            return False
-        self._outages = 0
-        return answer.is_success
+            connection.request("POST", f"{self._address.path.rstrip('/')}{PATH}", payload, headers)
+            answer = connection.getresponse()
+            answer.read()
+        except BaseException:
+            connection.close()
+            self._own.connection = None
+            raise
+        return answer.status
 
-    def _pause(self, now: float) -> float:
-        """Seconds until something becomes due that was not at `now`."""
-        dues = [
-            self._book.pages.next_reminder(),
-            self._book.pages.next_event(now),
-            self._silent_until if self._silent_until > now else None,
-        ]
-        waits = [max(due - time.time(), 0.0) for due in dues if due is not None]
-        return min([*waits, IDLE_SECONDS_MAX])
+
+class Clockwork:
+    """The sandbox's background work; nothing of it is lost when the process dies."""
+
+    def __init__(self, book: Book, url: str, secret: str) -> None:
+        self._book = book
+        self._courier = Courier(url, secret)
+        self._reminders = asyncio.Event()
+        self._events = asyncio.Event()
+        self._outages = 0
+
+    def wake(self) -> None:
+        """Something may have been put off, or is to be sent."""
+        self._reminders.set()
+        self._events.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._for_ever(self._remember, self._reminders))
+                tasks.create_task(self._for_ever(self._send, self._events))
+        finally:
+            self._courier.close()
+
+    async def _for_ever(
+        self, work: Callable[[], Coroutine[None, None, float]], wake: asyncio.Event
+    ) -> None:
+        """What fails is logged and tried again: the clock does not stop over it."""
+        while True:
+            wake.clear()
+            try:
+                pause = await work()
+            except Exception as error:
+                telemetry.log.error("clockwork_failed", exc_info=error)
+                pause = 1.0
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), max(min(pause, IDLE_SECONDS_MAX), 0.0))
+
+    async def _remember(self) -> float:
+        """Do what is due. Returns the seconds until something is due next."""
+        due = self._book.pages.next_reminder()
+        if due is not None and due <= time.time():
+            await self._book.write(_do_what_is_due)
+            self._events.set()
+            due = self._book.pages.next_reminder()
+        return IDLE_SECONDS_MAX if due is None else due - time.time()
+
+    async def _send(self) -> float:
+        """One round of events. Returns the seconds until the next one."""
+        now = time.time()
+        rows = self._book.pages.due_events(now, ROUND_EVENTS_MAX)
+        if not rows:
+            due = self._book.pages.next_event(now)
+            return IDLE_SECONDS_MAX if due is None else due - time.time()
+        deliveries = await self._courier.carry(rows)
+        await self._book.write(lambda pages: _keep_accounts(pages, deliveries))
+        if any(delivery.reached for delivery in deliveries):
+            self._outages = 0
+            return 0.0
+        self._outages += 1
+        await asyncio.sleep(min(backoff(self._outages), OUTAGE_SECONDS_MAX))
+        return 0.0
+
+
+def _do_what_is_due(pages: Pages) -> None:
+    for what, subject in pages.take_reminders(time.time()):
+        LATER[what](Processor(pages), subject)
+
+
+def _keep_accounts(pages: Pages, deliveries: list[Delivery]) -> None:
+    """Forget what arrived, or is too old; put off the rest. An outage counts for no event."""
+    over, again = [], []
+    for delivery in deliveries:
+        seq, _, tries, body = delivery.row
+        if delivery.arrived or _given_up(json.loads(body)):
+            over.append(seq)
+        elif delivery.reached:
+            again.append((seq, time.time() + backoff(tries)))
+    pages.events_arrived(over)
+    pages.events_again(again)
+
+
+def _given_up(event: Json) -> bool:
+    if time.time() - event["created"] <= GIVEN_UP_AFTER_SECONDS:
+        return False
+    telemetry.log.warning("event_given_up", reason=event["type"])
+    return True
