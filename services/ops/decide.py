@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
@@ -27,6 +28,7 @@ from services.commerce.policy.versions import BUILT_IN_VERSIONS, Versions
 OK, FAILED, WRONG_USE = 0, 1, 2
 CHUNK_CHARACTERS = 1 << 20
 POLICIES_REMEMBERED_MAX = 64
+_BETWEEN = re.compile(r"[ \t\r\n,]*")
 Json = dict[str, Any]
 
 
@@ -76,27 +78,27 @@ def documents(stream: TextIO) -> Iterator[tuple[int, object | Unreadable]]:
 
 def _of_list(start: str, stream: TextIO) -> Iterator[tuple[int, object | Unreadable]]:
     decoder = json.JSONDecoder(parse_constant=_no_constant)
-    buffer, number, ended = start[1:], 0, False
+    buffer, place, number, ended = start, 1, 0, False
     while True:
-        buffer = buffer.lstrip(" \t\r\n,") if number or buffer.strip() != "," else buffer
-        if buffer.startswith("]"):
+        place = _BETWEEN.match(buffer, place).end()  # type: ignore[union-attr]
+        if buffer.startswith("]", place):
             return
         try:
-            if not buffer:
-                raise ValueError("the list does not end")
-            value, end = decoder.raw_decode(buffer)
+            value, end = decoder.raw_decode(buffer, place)
             if end == len(buffer) and not ended:
                 raise ValueError("there may be more")
         except (ValueError, RecursionError) as error:
             more = "" if ended else stream.read(CHUNK_CHARACTERS)
-            ended = not more
             if more:
-                buffer += more
+                buffer, place = buffer[place:] + more, 0
+                continue
+            if not ended:
+                ended = True
                 continue
             yield number + 1, Unreadable(number + 1, "", f"is not JSON: {error}")
             return
         number += 1
-        buffer = buffer[end:]
+        place = end
         yield number, value
 
 
