@@ -16,7 +16,8 @@ from services.chassis.http import Problem
 from services.chassis.runtime import Runtime
 from services.commerce import judgement, messages, store
 from services.commerce.decide.draft import Draft
-from services.commerce.model import Dossier, Facts, Order, Paper, Return
+from services.commerce.model import Return
+from services.commerce.papers import Dossier, Facts, Order, Paper
 from services.commerce.store import CommerceWork
 
 QUOTE_VALID = timedelta(hours=24)

@@ -14,7 +14,8 @@ from contracts.reviews import ReviewDecided
 from services.chassis.service import Handler
 from services.commerce import messages
 from services.commerce.decide import intake, table
-from services.commerce.model import ORDER_WAIT, PARKED_WAIT, Dossier, Order
+from services.commerce.model import ORDER_WAIT, PARKED_WAIT
+from services.commerce.papers import Dossier, Order
 from services.commerce.store import CommerceWork
 
 

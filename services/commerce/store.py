@@ -6,12 +6,10 @@ has its own id as key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from contracts.base import Message
-from contracts.decisions import ReturnDecisionMade
 from contracts.fulfillment import (
     ReturnDelivered,
     ReturnLabelIssued,
@@ -21,24 +19,17 @@ from contracts.fulfillment import (
 from contracts.orders import OrderSnapshot
 from contracts.payment import RefundPending, RefundReserved, RefundSettled
 from contracts.quotes import Quote
-from contracts.requests import Reason, ReturnRequest
+from contracts.requests import ReturnRequest
 from services.chassis.decision import Decision
 from services.chassis.errors import Conflict
 from services.chassis.journal import joined
 from services.chassis.work import AnyConnection, IdentityMap, Received, UnitOfWork
-from services.commerce import messages
+from services.commerce import messages, rows
 from services.commerce.decide.draft import Desk
 from services.commerce.decide.intake import matches
-from services.commerce.judgement import History, OrdersOfTheYear, PastReturn
-from services.commerce.model import (
-    HISTORY_AGE_MAX,
-    Dossier,
-    Facts,
-    Order,
-    Paper,
-    Promise,
-    Return,
-)
+from services.commerce.judgement import History, OrdersOfTheYear
+from services.commerce.model import HISTORY_AGE_MAX, Promise, Return
+from services.commerce.papers import Dossier, Order
 from services.commerce.policy.versions import Versions
 
 RETURNS_OF_CUSTOMER_MAX = 200
@@ -153,13 +144,14 @@ SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::time
     $6::json[])
 """
 
+# An id is given once.
 INSERT_QUOTES = """
 INSERT INTO quotes (quote_id, order_id, total, currency, valid_until, given_at, document)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[],
     $6::timestamptz[], $7::json[])
 """
 
-# For reading alone.
+# For reading alone: decisions are never changed.
 READ_DECISIONS = """
 SELECT document FROM decisions WHERE return_id = $1 ORDER BY sequence
 """
@@ -247,14 +239,15 @@ class CommerceWork(UnitOfWork):
         """Returns and orders of the customer in the last twelve months, test returns apart."""
         if self._past is None:
             return None
-        rows = self._past.get(order.buyer.customer_id, [])
-        past = {row["return_id"]: _past_return(row, order.currency) for row in _returns(rows)}
-        abuse = {row["return_id"] for row in _returns(rows) if row["abuse"]}
+        found = self._past.get(order.buyer.customer_id, [])
+        returns = list(rows.returns(found))
+        past = {row["return_id"]: rows.past_return(row, order.currency) for row in returns}
+        abuse = {row["return_id"] for row in returns if row["abuse"]}
         for each in self.returns:
             if each.current.customer_id == order.buyer.customer_id and not each.current.test:
-                past[each.return_id] = past_of(each.current)
+                past[each.return_id] = rows.past_of(each.current)
         past.pop(current.return_id, None)
-        orders = [row for row in rows if row["return_id"] is None]
+        orders = [row for row in found if row["return_id"] is None]
         return History(
             returns=tuple(sorted(past.values(), key=lambda each: each.requested_at)),
             orders=OrdersOfTheYear(
@@ -287,14 +280,14 @@ class CommerceWork(UnitOfWork):
         self, connection: AnyConnection, received: Sequence[Received]
     ) -> list[tuple[str, ...]]:
         bodies = [each.body for each in received]
-        named = sorted({id_ for body in bodies if (id_ := _text(body, "return_id"))})
-        numbers = sorted({number for body in bodies for number in _claimed(body)})
+        named = sorted({id_ for body in bodies if (id_ := rows.text(body, "return_id"))})
+        numbers = sorted({number for body in bodies for number in rows.claimed(body)})
         sold = sorted({b.order_number.lower() for b in bodies if isinstance(b, OrderSnapshot)})
         found: dict[tuple[str, str], set[str]] = {}
         if named or numbers or sold:
             for row in await connection.fetch(FIND_KEYS, named, numbers, sold):
                 found.setdefault((row["kind"], row["known"]), set()).add(row["key"])
-        return [tuple(sorted(_keys(body, found))) for body in bodies]
+        return [tuple(sorted(rows.keys(body, found))) for body in bodies]
 
     async def load(
         self, connection: AnyConnection, keys: Sequence[str], received: Sequence[Received]
@@ -310,7 +303,7 @@ class CommerceWork(UnitOfWork):
         for row in await connection.fetch(LOAD_RETURNS, keys):
             if row["order_key"] not in locked:
                 raise Conflict("a return became known while its order was not locked")
-            dossier = read_dossier(row)
+            dossier = rows.read_dossier(row)
             self._stored[dossier.return_id] = dossier
             self.returns.load([dossier])
         if not all(isinstance(body, ROUTINE) for body in bodies):
@@ -328,9 +321,9 @@ class CommerceWork(UnitOfWork):
         made = [(each, made) for each in changed for made in each.made]
         parts = [
             (SAVE_ORDERS, self._order_columns(self.orders.changed())),
-            (SAVE_RETURNS, _columns(_return_row(each, self._stored) for each in changed)),
-            (INSERT_DECISIONS, _columns(_decision_row(each, one) for each, one in made)),
-            (INSERT_QUOTES, _columns(_quote_row(each) for each in self.quotes)),
+            (SAVE_RETURNS, rows.columns(rows.return_row(each, self._stored) for each in changed)),
+            (INSERT_DECISIONS, rows.columns(rows.decision_row(each, one) for each, one in made)),
+            (INSERT_QUOTES, rows.columns(rows.quote_row(each) for each in self.quotes)),
         ]
         parts = [part for part in parts if part[1] and part[1][0]]
         if parts:
@@ -338,7 +331,7 @@ class CommerceWork(UnitOfWork):
             await connection.execute(text, *arguments)
 
     def _order_columns(self, changed: Iterable[Order]) -> Sequence[list[Any]]:
-        return _columns(
+        return rows.columns(
             (
                 each.order_id,
                 each.snapshot.version,
@@ -355,128 +348,7 @@ class CommerceWork(UnitOfWork):
         )
 
 
-def past_of(current: Return) -> PastReturn:
-    return PastReturn(
-        requested_at=current.requested_at,
-        order_id=current.order_id,
-        skus=current.skus,
-        value=current.value,
-        status=str(current.shown.status) if current.shown is not None else str(current.state),
-        reason=Reason(current.reason),
-    )
-
-
-def _returns(rows: Iterable[Any]) -> Iterator[Any]:
-    return (row for row in rows if row["return_id"] is not None)
-
-
-def _past_return(row: Any, currency: str) -> PastReturn:
-    """Amounts in another currency than the order's say nothing about its value."""
-    return PastReturn(
-        requested_at=row["requested_at"],
-        order_id=row["order_id"],
-        skus=tuple(row["skus"]),
-        value=row["value"] if row["currency"] in (None, currency) else 0,
-        status=row["status"],
-        reason=Reason(row["reason"]),
-    )
-
-
-def read_dossier(row: Any) -> Dossier:
-    standing = row["standing"]
-    return Dossier(
-        Return.model_validate_json(row["document"]),
-        Paper(ReturnRequest, row["request"]),
-        Paper(Facts, row["facts"]),
-        Paper(ReturnDecisionMade, standing) if standing is not None else None,
-    )
-
-
-def _text(body: Message, name: str) -> str | None:
-    value = getattr(body, name, None)
-    return value if isinstance(value, str) else None
-
-
-def _claimed(body: Message) -> tuple[str, ...]:
-    claim = body.claim if isinstance(body, ReturnRequest) and body.order_id is None else None
-    return (claim.order_number.lower(),) if claim is not None and claim.order_number else ()
-
-
-def _keys(body: Message, found: dict[tuple[str, str], set[str]]) -> set[str]:
-    """What a message names, and the keys that these names are known to have."""
-    keys = {
-        value
-        for name in ("order_id", "return_id", "linked_order_id")
-        if (value := _text(body, name)) is not None
-    }
-    known = [("return", key) for key in keys]
-    known += [("number", number) for number in _claimed(body)]
-    if isinstance(body, OrderSnapshot):
-        known.append(("claim", body.order_number.lower()))
-    keys = keys.union(*(found.get(each, set()) for each in known))
-    return keys or ({body.quote.quote_id} if isinstance(body, messages.QuoteGiven) else keys)
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> Sequence[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _return_row(dossier: Dossier, stored: dict[str, Dossier]) -> tuple[Any, ...]:
-    current, before = dossier.current, stored.get(dossier.return_id)
-    shown, terms = current.shown, current.terms
-    assert shown is not None
-    same_request = before is not None and before.request is dossier.request
-    same_facts = before is not None and before.facts is dossier.facts
-    return (
-        current.return_id,
-        current.order_key,
-        current.order_id,
-        current.customer_id,
-        str(current.state),
-        str(shown.status),
-        str(shown.party),
-        shown.until,
-        current.requested_at,
-        current.test,
-        current.value,
-        terms.total if terms is not None else 0,
-        current.live_amount,
-        terms.currency if terms is not None else None,
-        "\x1f".join(current.skus),
-        current.reason,
-        current.abuse,
-        current.claim[0] if current.claim is not None else None,
-        current.model_dump_json(exclude_defaults=True),
-        None if same_request else dossier.request.text,
-        None if same_facts else dossier.facts.text,
-    )
-
-
-def _decision_row(dossier: Dossier, made: ReturnDecisionMade) -> tuple[Any, ...]:
-    return (
-        made.return_id,
-        made.sequence,
-        dossier.current.order_key,
-        str(made.decision),
-        made.decided_at,
-        made.model_dump_json(exclude_none=True),
-    )
-
-
-def _quote_row(given: messages.QuoteGiven) -> tuple[Any, ...]:
-    quote = given.quote
-    return (
-        quote.quote_id,
-        given.order_id,
-        quote.refund.total,
-        quote.currency,
-        quote.valid_until,
-        given.given_at,
-        quote.model_dump_json(exclude_none=True),
-    )
-
-
 async def find_order(connection: AnyConnection, order_number: str) -> Sequence[Any]:
     """Rows whose `key` is the id of an order with this number."""
-    rows: Sequence[Any] = await connection.fetch(FIND_KEYS, [], [order_number.lower()], [])
-    return rows
+    found: Sequence[Any] = await connection.fetch(FIND_KEYS, [], [order_number.lower()], [])
+    return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 from enum import StrEnum
 from itertools import product
 
-from services.chassis.errors import Poison
 from services.commerce.model import State
 
 REQUESTED = State.REQUESTED
@@ -85,7 +84,7 @@ IMPOSSIBLE: frozenset[tuple[State, Event]] = frozenset(
 )
 
 
-class Impossible(Poison):
+class Impossible(ValueError):
     """What can never happen did: a person has to look."""
 
 

@@ -10,37 +10,29 @@ from datetime import datetime, timedelta
 from contracts.base import Message
 from contracts.decisions import (
     CloseOutcome,
-    DeciderKind,
     EscalationReason,
     Outcome,
     ReturnClosed,
     ReturnDecisionMade,
-    Verdict,
 )
 from contracts.lifecycle import ReturnStatusChanged
 from contracts.orders import OrderSnapshot
 from contracts.requests import Requester, ReturnRequest, VerifiedBy
 from services.chassis.decision import Deadline, Decision, Effect
 from services.commerce import judgement, messages, status
+from services.commerce.decide import terms
 from services.commerce.judgement import Case, History
 from services.commerce.model import (
     CLOSED,
     HERE,
     REVIEW_WAIT,
     SENTENCE_LENGTH_MAX,
-    Dossier,
-    Exchange,
-    Facts,
-    Goods,
-    Order,
-    Paper,
     Refund,
     Return,
     Shown,
     State,
-    Terms,
-    Unit,
 )
+from services.commerce.papers import Dossier, Facts, Order, Paper
 from services.commerce.policy.model import Policy
 from services.commerce.transitions import Event, move
 
@@ -53,17 +45,6 @@ EVENT_OF = {
     Outcome.REJECTED: Event.REJECT,
     Outcome.ESCALATED: Event.ESCALATE,
 }
-
-
-CLOSING = frozenset(
-    {
-        EscalationReason.CONFLICTING_EVIDENCE,
-        EscalationReason.INVENTORY_CONTRADICTION,
-        EscalationReason.ASSESSMENT_TIMEOUT,
-        EscalationReason.POLICY_GAP,
-    }
-)
-"""Asked for these reasons after an approval, a person's yes closes the goods that are meant."""
 
 
 def derived(*parts: object) -> str:
@@ -327,7 +308,7 @@ class Draft:
             asked_customer=False,
         )
         if made.decision is Outcome.APPROVED:
-            self._take_terms(made, asked_because)
+            self.current = terms.taken(self.current, made, asked_because)
         elif made.decision is Outcome.REJECTED:
             self.close(CloseOutcome.REJECTED)
 
@@ -356,78 +337,5 @@ class Draft:
         made = judgement.escalate(case, standing, reason, context=context)
         self.decided(made.model_copy(update={"sequence": self.current.sequence + 1}))
 
-    def _take_terms(self, made: ReturnDecisionMade, asked_because: EscalationReason | None) -> None:
-        assert made.refund is not None and made.currency is not None
-        release = made.release
-        by_person = made.decided_by.kind is DeciderKind.HUMAN
-        terms = Terms(
-            sequence=made.sequence,
-            currency=made.currency,
-            total=made.refund.total,
-            method=made.settlement.method,
-            refund_on=made.refund_on,
-            required=made.return_.required,
-            label_provided=made.return_.label_provided,
-            send_by=made.return_.send_by,
-            legal_basis=made.legal_basis,
-            by_person=by_person,
-            payable=None
-            if release is None
-            else {line.line_id: line.units for line in release.lines},
-        )
-        self.change(
-            terms=terms,
-            units=self._units_of(made, closing=by_person and asked_because in CLOSING),
-            exchange=self._exchange_of(made),
-        )
-
-    def _units_of(self, made: ReturnDecisionMade, *, closing: bool) -> tuple[Unit, ...]:
-        """The approved units where they are.
-
-        What a person approves after it went wrong needs no more looking at.
-        """
-        known = {unit.key: unit for unit in self.current.units}
-        units = []
-        for line in made.lines:
-            if line.verdict is not Verdict.APPROVED or line.line_id is None:
-                continue
-            for ordinal in line.units:
-                unit = known.get((line.line_id, ordinal)) or Unit(
-                    line_id=line.line_id, ordinal=ordinal, goods=self._first_place()
-                )
-                units.append(
-                    _as_decided(unit, made, closing=closing and self.current.terms is not None)
-                )
-        return tuple(sorted(units, key=lambda unit: unit.key))
-
-    def _first_place(self) -> Goods:
-        """A parcel may have been seen before anything was decided."""
-        if self.current.delivered_at is not None:
-            return Goods.DELIVERED
-        return Goods.IN_TRANSIT if self.current.sent_at is not None else Goods.AUTHORISED
-
-    def _exchange_of(self, made: ReturnDecisionMade) -> Exchange | None:
-        if made.replacement is None:
-            return None
-        known = self.current.exchange
-        given = made.replacement
-        exchange = Exchange(
-            sku=given.sku,
-            quantity=given.quantity,
-            ship_on=given.ship_on,
-            ship_by=given.ship_by,
-        )
-        if known is None:
-            return exchange
-        return exchange.model_copy(update={"state": known.state, "waited": known.waited})
-
     def refund_changed(self, changed: Refund) -> None:
         self.current = self.current.with_refund(changed)
-
-
-def _as_decided(unit: Unit, made: ReturnDecisionMade, *, closing: bool) -> Unit:
-    if not made.return_.required and unit.goods not in HERE:
-        return unit.model_copy(update={"goods": Goods.NOT_REQUIRED})
-    if closing and unit.goods in (Goods.LOST, Goods.NEVER_SENT, *HERE):
-        return unit.model_copy(update={"goods": Goods.CLOSED})
-    return unit

@@ -30,13 +30,12 @@ from services.commerce.model import (
     AT_HOME,
     CHOICE_WAIT,
     Goods,
-    Paper,
     Refund,
     ReplacementState,
     Reversal,
     State,
-    with_evidence,
 )
+from services.commerce.papers import Paper, with_evidence
 from services.commerce.policy.model import Reversal as ReversalPolicy
 from services.commerce.transitions import Event
 

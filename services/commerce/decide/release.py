@@ -32,8 +32,8 @@ from services.commerce.model import (
     Unit,
     chosen,
     keys,
-    oldest_facts,
 )
+from services.commerce.papers import oldest_facts
 
 RELEASE_REASONS = {
     RefundOn.APPROVAL: "approved",

@@ -43,7 +43,7 @@ from services.chassis.decision import Decision
 from services.commerce import messages
 from services.commerce.decide import asking, goods, intake, money, people, waits
 from services.commerce.decide.draft import Desk, Draft
-from services.commerce.model import Dossier
+from services.commerce.papers import Dossier
 
 DECIDERS: Mapping[type[Message], Callable[[Draft, Any], None]] = {
     OrderSnapshot: intake.order_turned_up,

@@ -16,7 +16,8 @@ from services.chassis.decision import Deadline, Decision
 from services.commerce import messages
 from services.commerce.decide import intake, table
 from services.commerce.decide.draft import WAIT, Desk
-from services.commerce.model import Dossier, Order, Promise, Return
+from services.commerce.model import Promise, Return
+from services.commerce.papers import Dossier, Order
 from services.commerce.policy.model import Policy
 from tests.unit.commerce.process import examples
 
