@@ -1,7 +1,8 @@
 """Carries out stored intents after their commit, and brings the outcome back as a message.
 
-An intent is claimed with a lease. If the process dies, the lease runs out and somebody claims it
-again: executors must be safe to repeat (idempotency keys, look-ups).
+An intent is claimed with a short lease, which is renewed while somebody works on it. If the
+process dies, the lease runs out and somebody claims the intent again: executors must be safe to
+repeat (idempotency keys, look-ups).
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from services.chassis.pipeline import Pipeline
 from services.chassis.records import Cause, Claim, Item
 from services.chassis.service import Again, Executor
 
-LEASE = timedelta(seconds=90)
+LEASE = timedelta(seconds=15)
+RENEW_SECONDS = 5.0
 EXECUTOR_SECONDS_MAX = 60.0
 POLL_SECONDS_MAX = 0.5
 OUTCOMES_MAX = 200
@@ -37,7 +39,12 @@ WHERE id IN (SELECT id FROM effects WHERE due_at <= $1 ORDER BY due_at LIMIT $3
              FOR UPDATE SKIP LOCKED)
 RETURNING id, type, payload, cause, attempts, lease_token
 """
-# Only the holder of the lease moves it.
+# Only the holder of a lease renews it, or moves its intent.
+RENEW = """
+UPDATE effects SET due_at = $3::timestamptz + $4
+FROM unnest($1::text[], $2::uuid[]) AS held (id, token)
+WHERE effects.id = held.id AND effects.lease_token = held.token
+"""
 POSTPONE = """
 UPDATE effects SET due_at = later.due_at, last_error = later.reason,
     attempts = CASE WHEN later.failed THEN attempts ELSE 0 END
@@ -70,6 +77,7 @@ class Effects:
         self._wake = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
+        self._held: dict[str, UUID] = {}
 
     def wake(self) -> None:
         """There may be something to carry out."""
@@ -77,7 +85,10 @@ class Effects:
 
     async def run(self) -> None:
         """Until cancelled. What is in flight then is claimed again when its lease runs out."""
-        settling = asyncio.create_task(self._settle_for_ever())
+        helpers = [
+            asyncio.create_task(self._settle_for_ever()),
+            asyncio.create_task(self._renew_for_ever()),
+        ]
         try:
             while True:
                 self._wake.clear()
@@ -92,10 +103,10 @@ class Effects:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), POLL_SECONDS_MAX)
         finally:
-            settling.cancel()
-            for task in self._running:
+            tasks = [*helpers, *self._running]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(settling, *self._running, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def run_due(self) -> int:
         """Carry out everything that is due now, once, and handle the outcomes; how many."""
@@ -124,6 +135,7 @@ class Effects:
             return 0
         rows = await self._claim(free)
         for row in rows:
+            self._held[row["id"]] = row["lease_token"]
             task = asyncio.create_task(self._bring_outcome(row))
             self._running.add(task)
             task.add_done_callback(self._finished)
@@ -170,6 +182,27 @@ class Effects:
             while not self._outcomes.empty() and len(batch) < OUTCOMES_MAX:
                 batch.append(self._outcomes.get_nowait())
             await self._settle_at_last(batch)
+            for each in batch:
+                # Recorded and claimed again meanwhile, it is held under another token.
+                if self._held.get(each.row["id"]) == each.row["lease_token"]:
+                    del self._held[each.row["id"]]
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                await self.renew()
+            except Exception as error:
+                telemetry.log.warning("leases_not_renewed", error=type(error).__name__)
+
+    async def renew(self) -> None:
+        """Keep what this process works on, or has done and not reported yet."""
+        if self._held:
+            now = self._pipeline.clock.now()
+            held = dict(self._held)
+            await self._pipeline.pool.execute(
+                RENEW, list(held.keys()), list(held.values()), now, LEASE
+            )
 
     async def _settle_at_last(self, batch: Sequence[Outcome]) -> None:
         attempts = 0

@@ -15,6 +15,7 @@ import pytest
 from contracts.lifecycle import ReturnStatusChanged
 from contracts.requests import ReturnRequest
 from services.chassis import quarantine
+from services.chassis.effects import LEASE
 from services.chassis.errors import Transient
 from services.chassis.pipeline import Record
 from tests.conftest import DriveService
@@ -350,6 +351,22 @@ async def test_an_executor_whose_lease_ran_out_changes_nothing_any_more(toys: Dr
     await toys.effects.settle([outcome])
     assert (await account(toys, "o1")).outcomes == ("done:a",)
     assert await toys.count("outbox") == 1
+
+
+async def test_a_lease_is_renewed_while_somebody_works_and_only_then(toys: Drive) -> None:
+    await toys.send(evidence("o1", "a"))
+    (row,) = await toys.effects._claim(10)
+    toys.effects._held[row["id"]] = row["lease_token"]
+    for _ in range(5):
+        toys.clock.at += LEASE * 0.9
+        await toys.effects.renew()
+    assert await toys.effects._claim(10) == []
+    await toys.effects.settle([await toys.effects._carry_out(row)])
+    assert (await account(toys, "o1")).outcomes == ("done:a",)
+    await toys.send(evidence("o1", "b"))
+    await toys.effects._claim(10)
+    toys.clock.at += LEASE * 1.1
+    assert len(await toys.effects._claim(10)) == 1
 
 
 async def test_an_outcome_that_breaks_is_set_aside_and_not_carried_out_again(
