@@ -26,6 +26,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock && \
 	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
 	fi
+	@$(BIN)/returns doctor --fetch
 	@touch $@
 
 demo: setup ## Start everything, play a return to the end, verify it, stop (SCENARIO=name)

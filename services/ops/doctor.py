@@ -6,8 +6,10 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import psycopg
+import typer
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
@@ -32,8 +34,14 @@ class Finding:
 
 
 @console.in_one_sentence
-def doctor(json: returns.AsJson = False) -> None:
+def doctor(
+    json: returns.AsJson = False,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Fetch Kafka now, and no more.")] = False,
+) -> None:
     """Look at what the system needs on this machine; ends with 1 when something is missing."""
+    if fetch:
+        console.say(kafka_jars.fetch())
+        return
     findings = [
         finding
         for look in (_python, _java, _broker, _databases, _ports, _system)

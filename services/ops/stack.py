@@ -106,14 +106,14 @@ def chosen_ports(settings: Settings) -> dict[str, int]:
     for service in SERVICES:
         variable = f"{service.upper()}_PORT"
         port = settings.port(service)
-        if port == 0 or (variable not in os.environ and not processes.port_is_free(port)):
-            port = processes.free_port()
-        elif not processes.port_is_free(port):
-            raise StartFailed(
-                f"port {port} is in use: stop what listens there, or set {variable} to another"
-                " port (0 for any free one)"
-            )
-        ports[service] = port
+        if port and not processes.claim_port(port):
+            if variable in os.environ:
+                raise StartFailed(
+                    f"port {port} is in use: stop what listens there, or set {variable} to another"
+                    " port (0 for any free one)"
+                )
+            port = 0
+        ports[service] = port or processes.free_port()
     return ports
 
 

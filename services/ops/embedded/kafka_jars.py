@@ -161,6 +161,15 @@ def prepared() -> Distribution:
     return Distribution(folder=folder, java=java)
 
 
+def fetch() -> str:
+    """Fetch Kafka where that is possible; what came of it, as a sentence. Never raises."""
+    try:
+        found = prepared()
+    except StartFailed as error:
+        return f"{error}; until then the broker inside librdkafka is used"
+    return f"Apache Kafka {KAFKA_VERSION} is in {found.folder}"
+
+
 def write_properties(path: Path, *, data: Path, port: int, controller_port: int) -> Path:
     """The configuration of one broker; returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)

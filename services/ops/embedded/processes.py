@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.01
 FREE_PORTS = (15_000, 32_000)
+_claims: list[IO[str]] = []
+"""Open files, kept for as long as the process lives."""
 LOG_TAIL_BYTES_MAX = 2000
 
 
@@ -32,8 +37,27 @@ def free_port() -> int:
     """
     while True:
         port = random.randrange(*FREE_PORTS)
-        if port_is_free(port):
+        if claim_port(port):
             return port
+
+
+def claim_port(port: int) -> bool:
+    """Whether the port is free and now ours, among systems that start at the same time.
+
+    What will listen there starts only later, so until then a locked file speaks for it: the
+    kernel drops the lock when this process ends.
+    """
+    lock = Path(tempfile.gettempdir()) / f"returns-port-{port}.lock"
+    try:
+        claim = lock.open("w")
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another system's, or another user's
+        return False
+    if not port_is_free(port):
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
 
 
 def port_is_free(port: int) -> bool:
@@ -135,8 +159,6 @@ def tail(log: Path) -> str:
 @contextmanager
 def only_one(lock: Path) -> Iterator[None]:
     """Wait for, and hold, an exclusive lock on a file: the kernel drops it when we end."""
-    import fcntl
-
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
