@@ -241,6 +241,8 @@ class Parcel(Kept):
     scanned: Scanned = Scanned.NOT_YET
     opened: bool = False
     """Its contents were counted."""
+    opened_at: Instant | None = None
+    """When, as the warehouse says: nobody scans it after that."""
     trail: tuple[tuple[Instant, str, str | None], ...] = ()
     """(when, what, where) of each scan, for people."""
 

@@ -84,7 +84,7 @@ MOVES: dict[tuple[UnitState, UnitEvent], UnitState] = {
     **_row(E.SEND_BY_PASSED, *sorted(OWED), to=S.NEVER_SENT),
     **_row(E.RESTOCKED, S.INSPECTED, to=S.RESTOCKED),
     **_row(E.REFURBISHED, S.INSPECTED, to=S.REFURBISH),
-    **_row(E.DISPOSED, S.INSPECTED, S.WRONG_ITEM, to=S.DISPOSED),
+    **_row(E.DISPOSED, S.INSPECTED, to=S.DISPOSED),
     **_row(E.SENT_BACK, S.RECEIVED, S.INSPECTED, S.WRONG_ITEM, to=S.SENT_BACK),
 }  # fmt: skip
 

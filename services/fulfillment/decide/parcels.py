@@ -38,7 +38,7 @@ from services.fulfillment.model import (
     Unit,
     UnitState,
 )
-from services.fulfillment.transitions import AT_HOME, UnitEvent
+from services.fulfillment.transitions import AT_HOME, OWED, UnitEvent
 
 TRAIL_MAX = 100
 SEEN_MAX = 20_000
@@ -75,6 +75,19 @@ def parcel_of(goods: ReturnGoods, tracking_number: str | None) -> Parcel:
     return goods.parcel(number) or Parcel(tracking_number=number)
 
 
+def scanned_parcel(goods: ReturnGoods, message: ParcelScanned) -> Parcel:
+    """As `parcel_of`, but what is scanned after the only parcel was opened is another one.
+
+    Only where something is still owed: otherwise two clocks differ, and the scan is late.
+    """
+    found = parcel_of(goods, message.tracking_number)
+    named = message.tracking_number is not None and goods.parcel(message.tracking_number)
+    owed = any(unit.state in OWED and unit.grade is None for unit in goods.units)
+    if named or not owed or found.opened_at is None or message.occurred_at <= found.opened_at:
+        return found
+    return Parcel(tracking_number=message.tracking_number)
+
+
 def on_scan(goods: Goods, return_id: str, message: ParcelScanned, *, now: datetime) -> Decision[
     Goods
 ]:  # fmt: skip
@@ -86,7 +99,7 @@ def on_scan(goods: Goods, return_id: str, message: ParcelScanned, *, now: dateti
     current = goods.returns[return_id]
     if _outbound(current, message.tracking_number) is not None:
         return _on_its_way_to_the_customer(draft, current, message, reaches)
-    old = parcel_of(current, message.tracking_number)
+    old = scanned_parcel(current, message)
     entry = (message.occurred_at, message.scan.value, message.location)
     if entry in old.trail:
         return ignored(goods, "scan is known")
@@ -222,6 +235,7 @@ def on_received(
         update={
             "tracking_number": old.tracking_number or message.tracking_number,
             "opened": True,
+            "opened_at": old.opened_at or message.occurred_at,
         }
     )
     current = current.with_parcel(parcel, instead_of=old)

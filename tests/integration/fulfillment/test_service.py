@@ -42,10 +42,9 @@ pytestmark = pytest.mark.asyncio
 
 @pytest_asyncio.fixture
 async def sandbox(tmp_path: Path) -> AsyncIterator[str]:
-    url = ""
     book = Book(tmp_path / "book.sqlite")
     outside = http.create_app("sandbox")
-    outside.include_router(carrier.routes(book, lambda: url))
+    outside.include_router(carrier.routes(book))
     outside.include_router(warehouse.routes(book))
     config = uvicorn.Config(outside, host="127.0.0.1", port=0, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
@@ -108,7 +107,7 @@ async def test_the_jacket_over_the_bus_with_a_real_label(
     try:
         await publish(an_order(), asked(), decided(send_by=datetime.now(UTC) + timedelta(days=14)))
         label = await told("ReturnLabelIssued")
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             pdf = await client.get(label["label_url"])
             assert pdf.content.startswith(b"%PDF")
             png = await client.get(label["qr_url"])

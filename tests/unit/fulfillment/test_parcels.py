@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
@@ -265,3 +266,23 @@ def test_a_replacement_on_its_way_is_nobodys_proof_of_sending() -> None:
     desk.send(received(1, id_=None, tracking="OUT-1", sku="JACKET-L"))
     assert "came back: 1 × JACKET-L" in desk.events(ParcelUnmatched)[0].reason
     assert desk.states() == [S.LABEL_ISSUED]
+
+
+def test_what_is_scanned_after_the_parcel_was_opened_is_a_second_one() -> None:
+    later = NOW + timedelta(hours=1)
+    for tracking in (None, "OWN-2"):
+        desk = approved(1, 2)
+        desk.send(scanned("accepted"), received(1))
+        desk.send(scanned("accepted", tracking=tracking, at=later, event="s2"))
+        assert desk.states() == [S.RECEIVED, S.IN_TRANSIT]
+        assert len(desk.events(ReturnShipped)) == 2
+        desk.send(received(1, tracking=tracking, event="r2"))
+        assert desk.states() == [S.RECEIVED, S.RECEIVED]
+
+
+def test_a_scan_from_a_clock_that_is_ahead_makes_no_second_parcel_of_nothing() -> None:
+    desk = approved(1)
+    desk.send(scanned("accepted"), received(1))
+    desk.send(scanned("delivered", at=NOW + timedelta(minutes=5)))
+    assert len(desk.goods().parcels) == 1
+    assert not desk.events(ReturnDelivered)
