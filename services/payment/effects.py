@@ -26,8 +26,8 @@ from services.payment.processors.breaker import CircuitOpen
 from services.payment.processors.choice import Processors
 from services.payment.processors.port import ProcessorError, Submission, Verdict
 
-PAUSE_SECONDS_MAX = 5
-"""A process that stood still so long between claim and submission submits nothing."""
+LOOK_TRUSTED = timedelta(seconds=30)
+"""A process that stood still so long since it looked for disputes submits nothing."""
 REVERSAL_RETRY = timedelta(seconds=15)
 LOST = "a dispute was lost: the bank has already taken the money back"
 
@@ -95,11 +95,12 @@ class Effects:
         return await processor.look(payment, now=now, with_refunds=with_refunds)
 
     async def submit(self, intent: SubmitRefund) -> RefundSubmitted:
-        """Look for disputes, claim the attempt, submit. A claimed attempt is never submitted twice.
+        """Look, claim this try, then hold, pay or submit. A claimed try is never done again.
 
-        Whoever finds the claim already there died, or lost its lease, in between: nobody knows
-        what became of it, so it is looked up.
+        Whoever finds the claim taken died, or lost its lease, in between: nobody knows what became
+        of it, so it is looked up. Whoever stood still since it looked gives the try back unused.
         """
+        began_at = self._clock.now()
         looks = tuple(
             [
                 await self._look(payment, test=intent.test, with_refunds=intent.attempt > 1)
@@ -109,22 +110,18 @@ class Effects:
         there = looks[0].refund(intent.refund_id)
         if intent.method is PROCESSOR_METHOD and there is not None:
             return _result(intent, Result.SEEN, looks, seen=there)
+        if not await store.claim(self._pool, intent, self._clock.now()):
+            return _result(intent, Result.NO_ANSWER, looks, explanation="interrupted")
+        checkpoint("after_claim")
+        if self._clock.now() - began_at > LOOK_TRUSTED:
+            return _result(intent, Result.NOT_SENT, explanation="stood still")
         disputes = {each.state for look in looks for each in look.disputes}
-        if DisputeState.OPEN in disputes or DisputeState.LOST in disputes:
-            if await store.is_claimed(self._pool, intent):
-                return _result(intent, Result.NO_ANSWER, looks, explanation="interrupted")
-            if DisputeState.OPEN in disputes:
-                return _result(intent, Result.HELD, looks)
+        if DisputeState.OPEN in disputes:
+            return _result(intent, Result.HELD, looks)
         if intent.method is not PROCESSOR_METHOD:
             return _result(intent, Result.CLEARED, looks)
         if DisputeState.LOST in disputes:
             return _result(intent, Result.DECLINED, looks, code="dispute_lost", explanation=LOST)
-        claimed_at = self._clock.now()
-        if not await store.claim(self._pool, intent, claimed_at):
-            return _result(intent, Result.NO_ANSWER, looks, explanation="interrupted")
-        checkpoint("after_claim")
-        if self._clock.now() - claimed_at > timedelta(seconds=PAUSE_SECONDS_MAX):
-            return _result(intent, Result.NO_ANSWER, looks, explanation="stood still")
         return await self._submit_claimed(intent, looks)
 
     async def _submit_claimed(
@@ -256,7 +253,7 @@ def _submission(intent: SubmitRefund) -> Submission:
 def _result(
     intent: SubmitRefund,
     result: Result,
-    looks: tuple[PaymentLook, ...],
+    looks: tuple[PaymentLook, ...] = (),
     **more: Any,
 ) -> RefundSubmitted:
     return RefundSubmitted(

@@ -116,10 +116,6 @@ CLAIM = """
 INSERT INTO submissions (refund_id, attempt, tries, idempotency_key, at)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING refund_id
 """
-# Rows are never deleted: once true, always true.
-CLAIMED = """
-SELECT EXISTS (SELECT FROM submissions WHERE refund_id = $1 AND attempt = $2 AND tries = $3)
-"""
 
 
 async def claim(pool: Any, intent: messages.SubmitRefund, now: datetime) -> bool:
@@ -128,11 +124,6 @@ async def claim(pool: Any, intent: messages.SubmitRefund, now: datetime) -> bool
         CLAIM, intent.refund_id, intent.attempt, intent.tries, intent.key, now
     )
     return row is not None
-
-
-async def is_claimed(pool: Any, intent: messages.SubmitRefund) -> bool:
-    """Whether somebody has taken the right to submit this try."""
-    return bool(await pool.fetchval(CLAIMED, intent.refund_id, intent.attempt, intent.tries))
 
 
 @dataclass(kw_only=True)

@@ -19,6 +19,7 @@ from contracts.decisions import RefundReleased, RefundVoided
 from services.payment import messages
 from services.payment.decide import hints, orders, outcome, release, reservation
 from services.payment.decide.draft import Facts, MoneyDecision
+from services.payment.effects import LOOK_TRUSTED
 from services.payment.messages import RefundSubmitted, Result
 from services.payment.model import (
     ABSENCE_SECONDS_MIN,
@@ -145,6 +146,7 @@ class World:
         self.deadlines: dict[tuple[str, str], tuple[datetime, Any]] = {}
         self.outcomes: list[Any] = []
         self.claims: set[tuple[int, int]] = set()
+        self.standing_still: list[tuple[datetime, messages.SubmitRefund, PaymentLook]] = []
         self.accounts: dict[str, int] = {}
         self.events: list[Message] = []
         self.trouble = self.random.random()
@@ -207,6 +209,7 @@ class World:
                 self.webhook,
                 self.webhook,
                 self.meddle,
+                self.go_on,
             )
         )()
 
@@ -249,20 +252,38 @@ class World:
         raise AssertionError(payload)
 
     def submit(self, intent: messages.SubmitRefund) -> RefundSubmitted | None:
+        """Look, then claim and submit: perhaps much later, when the lease is long lost."""
         look = self.processor.look(self.now)
         there = look.refund(REFUND_ID)
         if there is not None:
             return self.result(intent, Result.SEEN, look, seen=there)
+        if not self.calm and self.random.random() < 0.3 * self.trouble:
+            self.standing_still.append((self.now, intent, look))
+            return None
+        return self.claim(self.now, intent, look)
+
+    def claim(
+        self, began_at: datetime, intent: messages.SubmitRefund, look: PaymentLook
+    ) -> RefundSubmitted | None:
         if (intent.attempt, intent.tries) in self.claims:
             return self.result(intent, Result.NO_ANSWER, look)
-        if self.processor.dispute is DisputeState.OPEN:
-            return self.result(intent, Result.HELD, look)
-        if self.processor.dispute is DisputeState.LOST:
-            return self.result(intent, Result.DECLINED, look, code="dispute_lost")
         self.claims.add((intent.attempt, intent.tries))
         if self.dies():
             return None
+        if self.now - began_at > LOOK_TRUSTED:
+            return self.result(intent, Result.NOT_SENT, look)
+        states = {each.state for each in look.disputes}
+        if DisputeState.OPEN in states:
+            return self.result(intent, Result.HELD, look)
+        if DisputeState.LOST in states:
+            return self.result(intent, Result.DECLINED, look, code="dispute_lost")
         return self.request(intent, look)
+
+    def go_on(self) -> None:
+        """An executor that stood still goes on. Its answer is heard only if it has the lease."""
+        if self.standing_still:
+            began_at, intent, look = self.standing_still.pop(0)
+            self.claim(began_at, intent, look)
 
     def request(self, intent: messages.SubmitRefund, look: PaymentLook) -> RefundSubmitted:
         processor, key = self.processor, intent.key
@@ -366,6 +387,7 @@ class World:
             self.processor.drift()
             while any(each[0] <= self.now for each in self.effects):
                 self.carry_out()
+            self.go_on()
             while self.outcomes:
                 self.deliver_outcome()
             while any(at <= self.now for at, _ in self.deadlines.values()):
@@ -375,7 +397,7 @@ class World:
         raise AssertionError(f"still {self.state} after {HEAL_STEPS_MAX} steps")
 
     def at_rest(self) -> bool:
-        if self.effects or self.outcomes:
+        if self.effects or self.outcomes or self.standing_still:
             return False
         if self.processor.dispute is DisputeState.LOST and self.order.refunds[REFUND_ID].held:
             return True  # commerce takes it back
