@@ -14,13 +14,13 @@ from itertools import chain
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
-from services.chassis import telemetry
+from services.chassis import faults, telemetry
 from services.chassis.errors import Transient
 from services.chassis.membership import Membership
 from services.chassis.offsets import Offsets
@@ -91,8 +91,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._failures = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self.failing: str | None = "starting"
-        """Why nothing is consumed at present; None when all is well."""
+        self._store_fails: str | None = None
+        self.broker_fails: str | None = "starting"
         self.broker = KafkaBroker(
             settings.bootstrap_servers(),
             security=security(settings),
@@ -126,6 +126,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self.subscriber.get_msg = self._poll  # type: ignore[method-assign]
         self.offsets = Offsets(lambda: self.subscriber.consumer)
 
+    @property
+    def failing(self) -> str | None:
+        """Why nothing is consumed at present; None when all is well."""
+        return self.broker_fails or self._store_fails
+
     async def start(self) -> None:
         """Raises KafkaError while the broker cannot be reached."""
         await self.broker.start()
@@ -154,7 +159,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._drain()
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
-        self.failing = None
+        """The group has given this worker its share, which may be nothing."""
+        self.broker_fails = None
 
     async def _drain(self) -> None:
         try:
@@ -165,7 +171,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             telemetry.log.warning("drain_timed_out")
 
     async def _poll(self, consumer: Any) -> tuple[Any, ...]:
-        found = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS_MAX)
+        try:
+            found = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS_MAX)
+        except KafkaError as error:
+            self.broker_fails = faults.described(error)
+            telemetry.log.warning("poll_failed", error=type(error).__name__)
+            raise
+        if found:
+            self.broker_fails = None
         return tuple(chain(*found.values()))
 
     async def _unparsed(self, raw: Any) -> KafkaAckableMessage:
@@ -181,7 +194,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             await self._pipeline.process([self._record(each) for each in batch])
             self.offsets.advance(batch)
-            self._failures, self.failing = 0, None
+            self._failures, self._store_fails = 0, None
         except Exception as error:
             await self._come_again(batch, error)
         finally:
@@ -190,7 +203,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _come_again(self, batch: Sequence[Any], error: Exception) -> None:
         """Wait, then rewind each partition to its first record: the order is kept."""
         self._failures += 1
-        self.failing = f"the store does not take records: {error}"
+        self._store_fails = f"the store does not take records: {error}"
         telemetry.STALLED.labels(self._pipeline.service.name).inc()
         if not isinstance(error, Transient):
             telemetry.log.error("batch_failed", exc_info=error)

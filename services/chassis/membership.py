@@ -12,6 +12,7 @@ import hashlib
 import os
 import socket
 import tempfile
+import uuid
 from pathlib import Path
 from typing import IO
 
@@ -41,7 +42,8 @@ class Membership:
                     lock.close()
                     continue
                 self._lock = lock
-                return f"{self._group}.{socket.gethostname()}.{slot}"
+                # Two machines of one name must not take each other's place.
+                return f"{self._group}.{socket.gethostname()}.{uuid.getnode():x}.{slot}"
         except OSError:
             return None
         return None

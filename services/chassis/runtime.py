@@ -138,9 +138,11 @@ async def _consume(runtime: Runtime) -> None:
         try:
             await runtime.consumer.start()
             return
-        except (KafkaError, OSError) as error:
+        except Exception as error:
             failures += 1
-            runtime.consumer.failing = f"cannot be reached: {type(error).__name__}"
+            runtime.consumer.broker_fails = f"cannot be reached: {type(error).__name__}"
+            if not isinstance(error, KafkaError | OSError):
+                telemetry.log.error("consumer_failed", exc_info=error)
             telemetry.log.warning("broker_unreachable", error=type(error).__name__)
             with suppress(Exception):
                 await runtime.consumer.broker.stop()

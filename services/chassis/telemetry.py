@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
@@ -9,6 +10,7 @@ from collections import Counter as Tally
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -59,6 +61,8 @@ RELAYED = Counter("returns_messages_relayed", "Messages that the broker has take
 EFFECTS = Counter("returns_effects", "Effects carried out", ["service", "kind", "outcome"])
 STALLED = Counter("returns_batches_stalled", "Batches that had to come again", ["service"])
 
+LIBRARY_LINE_LENGTH_MAX = 300
+
 _tracer: Any = None
 
 
@@ -66,13 +70,31 @@ def configure(service: str, settings: Settings) -> None:
     """JSON logs to standard error; spans only where an exporter is configured."""
     global _tracer
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
-    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, force=True)
-    # Rebalances, lost connections and retries are everyday life there, logged as warnings.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    libraries = logging.StreamHandler(sys.stderr)
+    libraries.setFormatter(Library())
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[libraries], force=True)
+    # Rebalances, lost connections and retries are everyday life there, logged as warnings; what
+    # fails in a route is logged by `http`, without the values in it.
+    for name in ("aiokafka", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     _configure_structlog(level)
     structlog.contextvars.bind_contextvars(service=service)
     if settings.otel_exporter_otlp_endpoint:
         _tracer = _exporting_tracer(service)
+
+
+class Library(logging.Formatter):
+    """Lines of libraries in the same JSON: their words, and where an error came from."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: MutableMapping[str, Any] = {
+            "event": record.name,
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "reason": record.getMessage().partition("\n")[0][:LIBRARY_LINE_LENGTH_MAX],
+            "exc_info": record.exc_info[1] if record.exc_info else None,
+        }
+        return json.dumps(with_traceback(None, "", line))
 
 
 def _configure_structlog(level: int) -> None:

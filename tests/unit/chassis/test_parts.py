@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -186,3 +188,14 @@ def test_a_span_is_a_child_of_the_message_and_the_parent_of_what_follows(
     assert span.parent is not None
     assert format(span.parent.span_id, "016x") == parent
     assert caused.split("-")[1:3] == [trace, format(span.context.span_id, "016x")]
+
+
+def test_lines_of_libraries_are_json_without_the_values_of_an_error() -> None:
+    try:
+        raise ValueError("sarah@example.com")
+    except ValueError as error:
+        seen = (ValueError, error, error.__traceback__)
+    record = logging.LogRecord("asyncio", logging.ERROR, "x", 1, "task\nfailed", (), seen)
+    line = json.loads(telemetry.Library().format(record))
+    assert (line["event"], line["reason"], line["error"]) == ("asyncio", "task", "ValueError")
+    assert "sarah" not in repr(line)
