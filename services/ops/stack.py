@@ -6,18 +6,24 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+from confluent_kafka import KafkaException
+
 from services.chassis.settings import Settings
+from services.ops.embedded import admin, postgres, processes
 from services.ops.embedded import broker as brokers
-from services.ops.embedded import postgres, processes
 from services.ops.embedded.processes import StartFailed
 from services.ops.embedded.topics import all_topics
 
 SERVICES = ("sandbox", "commerce", "fulfillment", "payment", "gateway")
 WITH_A_STORE = ("commerce", "fulfillment", "payment", "gateway")
 MIGRATION_SECONDS_MAX = 120
+BROKER_SECONDS_MAX = 10
+DATABASE_SECONDS_MAX = 5
 SCHEME_LOCAL = "http://127.0.0.1"
 
 
@@ -90,6 +96,7 @@ def start(home: Path, *, keep: bool) -> Stack:
             stack.environment["KAFKA_BOOTSTRAP_SERVERS"] = stack.broker.bootstrap
             stack.environment["EMBEDDED_BROKER"] = stack.broker.kind
         else:
+            _use_given_broker(settings)
             stack.environment["KAFKA_BOOTSTRAP_SERVERS"] = settings.kafka_bootstrap_servers
     except BaseException:
         stack.stop()
@@ -123,12 +130,38 @@ def _environment(home: Path, ports: Mapping[str, int]) -> dict[str, str]:
     return os.environ | addresses | named | {"RETURNS_HOME": str(home)}
 
 
+def _use_given_broker(settings: Settings) -> None:
+    """Create topics on a broker that we did not start, where we may. Raises StartFailed."""
+    servers = settings.kafka_bootstrap_servers
+    broker = admin.client(servers, settings)
+    if not admin.answers(broker, seconds=BROKER_SECONDS_MAX):
+        raise StartFailed(
+            f"the broker {servers} does not answer: start it, or correct KAFKA_BOOTSTRAP_SERVERS"
+        )
+    with suppress(KafkaException):  # not allowed here: whoever runs that broker creates them
+        admin.create_topics(broker, all_topics(settings.topic_prefix))
+
+
+def _check_given_database(name: str, url: str) -> None:
+    try:
+        with psycopg.connect(url, connect_timeout=DATABASE_SECONDS_MAX):
+            pass
+    except psycopg.Error as error:
+        said = str(error).strip().splitlines()[0]
+        raise StartFailed(
+            f"{name}'s database does not answer ({said}): start it, or correct"
+            f" {name.upper()}_DATABASE_URL"
+        ) from None
+
+
 def _provide_databases(stack: Stack, settings: Settings) -> None:
     """Databases and migrations. New ones are made without fsync, which is ten times as fast:
     a machine that crashes in these seconds leaves nothing that anybody relied on."""
     missing = [name for name in WITH_A_STORE if not getattr(settings, f"{name}_database_url")]
     given = [name for name in WITH_A_STORE if name not in missing]
-    stack.databases |= {name: stack.environment[f"{name.upper()}_DATABASE_URL"] for name in given}
+    for name in given:
+        stack.databases[name] = stack.environment[f"{name.upper()}_DATABASE_URL"]
+        _check_given_database(name, stack.databases[name])
     if not missing:
         _migrate(stack)
         return

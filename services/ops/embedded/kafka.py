@@ -6,20 +6,13 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
-from concurrent.futures import Future
 from pathlib import Path
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
-
-from services.ops.embedded import kafka_jars, processes
+from services.ops.embedded import admin, kafka_jars, processes
 from services.ops.embedded.topics import NamedTopic
 
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 10
-ANSWER_SECONDS_MAX = 30
-RECONNECT_MILLISECONDS = 50
 
 
 class Kafka:
@@ -37,15 +30,7 @@ class Kafka:
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.process = self._start()
-        # log_level 0: while the broker starts, refused connections are no news.
-        self.admin = AdminClient(
-            {
-                "bootstrap.servers": self.bootstrap,
-                "log_level": 0,
-                "reconnect.backoff.ms": RECONNECT_MILLISECONDS,
-                "reconnect.backoff.max.ms": RECONNECT_MILLISECONDS,
-            }
-        )
+        self.admin = admin.client(self.bootstrap)
 
     @property
     def bootstrap(self) -> str:
@@ -69,7 +54,7 @@ class Kafka:
     def wait_until_ready(self) -> None:
         """Until the broker answers. Raises StartFailed."""
         processes.wait_until(
-            lambda: _answers(self.admin),
+            lambda: admin.answers(self.admin),
             self.process,
             seconds=START_SECONDS_MAX,
             name="Kafka",
@@ -78,24 +63,7 @@ class Kafka:
 
     def create_topics(self, topics: Sequence[NamedTopic]) -> None:
         """Create what does not exist yet, with its retention. Raises KafkaException."""
-        wanted = [
-            NewTopic(
-                topic.name,
-                num_partitions=topic.partitions,
-                replication_factor=1,
-                config=dict(topic.config),
-            )
-            for topic in topics
-        ]
-        answers: dict[str, Future[None]] = self.admin.create_topics(
-            wanted, operation_timeout=ANSWER_SECONDS_MAX
-        )
-        for answer in answers.values():
-            try:
-                answer.result(timeout=ANSWER_SECONDS_MAX)
-            except KafkaException as refused:
-                if refused.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise
+        admin.create_topics(self.admin, topics, replication=1)
 
     def start_again(self) -> None:
         """After its process ended: over the same data and port. Raises StartFailed."""
@@ -108,10 +76,3 @@ class Kafka:
             signal_number=signal.SIGTERM if self.keep else signal.SIGKILL,
             grace_seconds=STOP_SECONDS_MAX,
         )
-
-
-def _answers(admin: AdminClient) -> bool:
-    try:
-        return bool(admin.list_topics(timeout=1).brokers)
-    except KafkaException:
-        return False

@@ -1,0 +1,167 @@
+"""What people can mend is told in one sentence, without a traceback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from services.ops import home
+from services.ops.__main__ import COMMANDS, app
+from services.ops.demo.command import money
+from services.ops.demo.scenarios import BY_NAME
+from services.ops.embedded import kafka_jars, postgres, processes
+from services.ops.embedded.processes import StartFailed
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETURNS_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("GATEWAY_URL", raising=False)
+
+
+def call(*arguments: str) -> Result:
+    return runner.invoke(app, arguments)
+
+
+def sentences(result: Result) -> str:
+    assert "Traceback" not in result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return " ".join(result.output.split())
+
+
+def test_the_help_names_every_command() -> None:
+    shown = call("--help")
+    assert shown.exit_code == 0
+    assert all(name in shown.output for name in COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("demo", "nonsense"), ("up", "--nonsense")])
+def test_wrong_use_ends_with_2(arguments: tuple[str, ...]) -> None:
+    assert call(*arguments).exit_code == 2
+
+
+def test_the_scenarios_are_listed_for_people_and_programs() -> None:
+    listed = call("demo", "--list", "--json")
+    assert [json.loads(line)["name"] for line in listed.output.splitlines()] == list(BY_NAME)
+    assert all(name in call("demo", "--list").output for name in BY_NAME)
+
+
+@pytest.mark.parametrize("arguments", [("show", "x"), ("watch",), ("quarantine", "list")])
+def test_without_a_running_system_it_says_how_to_start_one(arguments: tuple[str, ...]) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 1
+    assert "returns up" in sentences(result)
+
+
+def test_a_gateway_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = processes.free_port()
+    monkeypatch.setenv("GATEWAY_URL", f"http://127.0.0.1:{port}")
+    result = call("show", "x")
+    assert result.exit_code == 1
+    assert f"127.0.0.1:{port} does not answer" in sentences(result)
+
+
+def test_submit_refuses_what_is_no_json(tmp_path: Path) -> None:
+    (tmp_path / "request.json").write_text("{")
+    result = call("submit", str(tmp_path / "request.json"))
+    assert result.exit_code == 2
+    assert "not readable JSON" in sentences(result)
+
+
+def test_up_says_which_named_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = processes.free_port()  # claimed by this process, as by another system
+    monkeypatch.setenv("PAYMENT_PORT", str(port))
+    result = call("up")
+    assert result.exit_code == 1
+    assert f"port {port} is in use" in sentences(result)
+    assert "PAYMENT_PORT" in sentences(result)
+
+
+def test_up_says_that_a_given_broker_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.ops.stack.BROKER_SECONDS_MAX", 0.2)
+    monkeypatch.setattr("services.ops.stack._provide_databases", lambda *_: None)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")
+    result = call("up")
+    assert result.exit_code == 1
+    assert "127.0.0.1:9 does not answer: start it, or correct" in sentences(result)
+
+
+def test_up_says_that_a_given_database_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")
+    monkeypatch.setenv("COMMERCE_DATABASE_URL", "postgresql://commerce@127.0.0.1:9/commerce")
+    result = call("up")
+    assert result.exit_code == 1
+    assert "commerce's database does not answer" in sentences(result)
+    assert "COMMERCE_DATABASE_URL" in sentences(result)
+
+
+def test_two_systems_do_not_share_a_folder(tmp_path: Path) -> None:
+    with home.claimed(tmp_path / "home"):
+        result = call("up")
+    assert result.exit_code == 1
+    assert "set RETURNS_HOME to another folder" in sentences(result)
+
+
+def test_addresses_are_gone_with_their_system(tmp_path: Path) -> None:
+    with home.claimed(tmp_path):
+        home.publish(tmp_path, {"gateway": "http://127.0.0.1:1"})
+        assert home.published(tmp_path) == {"gateway": "http://127.0.0.1:1"}
+    assert home.published(tmp_path) is None
+
+
+def test_addresses_of_a_killed_system_are_not_believed(tmp_path: Path) -> None:
+    home.publish(tmp_path, {"gateway": "http://127.0.0.1:1"})
+    assert home.published(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "advice"), [(None, "install a JVM"), (11, "Java 11 is too old")]
+)
+def test_a_missing_or_old_java_is_told_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, version: int | None, advice: str
+) -> None:
+    monkeypatch.setattr(kafka_jars, "java_version", lambda: version)
+    kafka_jars.missing.cache_clear()
+    assert advice in str(kafka_jars.missing())
+    assert "until then the broker inside librdkafka is used" in kafka_jars.fetch()
+    kafka_jars.missing.cache_clear()
+
+
+def test_a_missing_maven_is_told_while_kafka_is_not_fetched(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(kafka_jars, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(kafka_jars, "java_version", lambda: 17)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    kafka_jars.missing.cache_clear()
+    assert "apt install maven" in str(kafka_jars.missing())
+    kafka_jars.missing.cache_clear()
+
+
+def test_a_machine_without_postgresql_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(postgres.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(()))
+    with pytest.raises(StartFailed, match="apt install postgresql"):
+        postgres.binaries()
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        (22200, "USD", "222.00 USD"),
+        (-5, "USD", "-0.05 USD"),
+        (334, "JPY", "334 JPY"),
+        (3334, "KWD", "3.334 KWD"),
+        (123456789, "EUR", "1,234,567.89 EUR"),
+    ],
+)
+def test_money_is_shown_with_its_currencys_decimals(amount: int, currency: str, text: str) -> None:
+    assert money(amount, currency) == text
