@@ -91,7 +91,13 @@ def _ratio(value: float) -> float:
     return round(value, RATIO_DECIMALS) + 0.0  # adding zero turns -0.0 into 0.0
 
 
+CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
 def _uuid_text(value: str) -> str:
+    # Nearly all ids are in this form already: checked on every message, so checked cheaply.
+    if CANONICAL_UUID.fullmatch(value):
+        return value
     try:
         return str(UUID(value))
     except ValueError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -43,7 +44,8 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
         async with runtime.pool.acquire() as connection:
             order = await _order(work, connection, asked)
         made = judgement.judge(_draft(work, order, asked).case(), counterfactual=False)
-        given = quote_of(made, ids.new(), made.decided_at + QUOTE_VALID)
+        disputes = order.disputes if order is not None else ()
+        given = quote_of(made, ids.new(), made.decided_at + QUOTE_VALID, disputes)
         order_id = order.order_id if order is not None else None
         await runtime.submit(messages.QuoteGiven(quote=given, order_id=order_id, given_at=now))
         return Response(write(given), media_type="application/json")
@@ -89,9 +91,12 @@ def _draft(work: CommerceWork, order: Order | None, asked: ReturnRequest) -> Dra
     return Draft.of(dossier, work.desk(order, asked.return_id))
 
 
-def quote_of(made: ReturnDecisionMade, quote_id: str, valid_until: Any) -> Quote:
+def quote_of(
+    made: ReturnDecisionMade, quote_id: str, valid_until: datetime, disputes: Iterable[str] = ()
+) -> Quote:
     """A decision as a quote: what would come back, and what a person would want to know."""
     asks = [each.explanation for each in made.findings if each.effect is Effect.REQUIRES_REVIEW]
+    asks += [f"how the dispute on payment {payment_id} ends" for payment_id in disputes]
     return Quote(
         quote_id=quote_id,
         order_id=made.order_id,

@@ -22,11 +22,11 @@ from services.commerce.store import CommerceWork
 def on_order(work: CommerceWork, message: OrderSnapshot) -> None:
     """An older version says nothing new; a newer one may be what a return waits for."""
     known = work.orders.get(message.order_id)
-    if known is not None and known.snapshot.version >= message.version:
+    if known is not None and known.version >= message.version:
         work.ignore("older snapshot")
         return
     disputes = known.disputes if known is not None else ()
-    work.put_order(Order(snapshot=message, disputes=disputes))
+    work.put_order(Order.of(message, disputes))
     for dossier in work.waiting_for(message):
         _decide(work, dossier, message)
 
@@ -64,7 +64,8 @@ def on_dispute(work: CommerceWork, message: DisputeOpened) -> None:
     without = tuple(each for each in order.disputes if each != message.payment_id)
     closed = isinstance(message, DisputeClosed)
     disputes = without if closed else (*without, message.payment_id)
-    work.put_order(order.model_copy(update={"disputes": disputes}), counted=not closed)
+    changed = Order(order.order_id, order.version, order.paper, disputes)
+    work.put_order(changed, counted=not closed)
     _each(work, work.of_order(message.order_id), message)
 
 

@@ -25,25 +25,6 @@ class Facts(Part):
     """All inspections of this return together."""
 
 
-class Order(Part):
-    """An order as it stands, and what happened to it."""
-
-    snapshot: OrderSnapshot
-    disputes: tuple[str, ...] = ()
-    """Payments under an open dispute."""
-
-    @property
-    def order_id(self) -> str:
-        return self.snapshot.order_id
-
-    @property
-    def value(self) -> int:
-        """Goods in minor units, after discounts."""
-        return sum(
-            line.unit_price * line.quantity - line.discount_total for line in self.snapshot.lines
-        )
-
-
 Read = TypeVar("Read", bound=BaseModel)
 
 
@@ -71,6 +52,40 @@ class Paper(Generic[Read]):
             assert self._value is not None
             self._text = self._value.model_dump_json(exclude_none=True)
         return self._text
+
+
+class Order:
+    """An order as it stands. Most messages only have to know that it is there."""
+
+    __slots__ = ("disputes", "order_id", "paper", "version")
+
+    def __init__(
+        self,
+        order_id: str,
+        version: int,
+        paper: Paper[OrderSnapshot],
+        disputes: tuple[str, ...] = (),
+    ) -> None:
+        self.order_id = order_id
+        self.version = version
+        self.paper = paper
+        self.disputes = disputes
+        """Payments under an open dispute."""
+
+    @classmethod
+    def of(cls, snapshot: OrderSnapshot, disputes: tuple[str, ...] = ()) -> Order:
+        return cls(snapshot.order_id, snapshot.version, Paper.of(snapshot), disputes)
+
+    @property
+    def snapshot(self) -> OrderSnapshot:
+        return self.paper.read()
+
+    @property
+    def value(self) -> int:
+        """Goods in minor units, after discounts."""
+        return sum(
+            line.unit_price * line.quantity - line.discount_total for line in self.snapshot.lines
+        )
 
 
 class Dossier:

@@ -12,7 +12,7 @@ from contracts.requests import Reason, ReturnRequest
 from services.commerce import messages
 from services.commerce.judgement import PastReturn
 from services.commerce.model import Return
-from services.commerce.papers import Dossier, Facts, Paper
+from services.commerce.papers import Dossier, Facts, Order, Paper
 
 
 def past_of(current: Return) -> PastReturn:
@@ -40,6 +40,11 @@ def past_return(row: Any, currency: str) -> PastReturn:
         status=row["status"],
         reason=Reason(row["reason"]),
     )
+
+
+def read_order(row: Any) -> Order:
+    paper = Paper(OrderSnapshot, row["document"])
+    return Order(row["order_id"], row["version"], paper, tuple(row["disputes"]))
 
 
 def read_dossier(row: Any) -> Dossier:

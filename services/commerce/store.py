@@ -62,9 +62,10 @@ WHERE claim_number = ANY($3::text[]) AND order_id IS NULL
 
 # Under the locks of these keys nobody else reads or writes these rows.
 LOAD_ORDERS = """
-SELECT document, NULL::json AS quote FROM orders WHERE order_id = ANY($1::text[])
+SELECT order_id, version, disputes, document, NULL::json AS quote
+FROM orders WHERE order_id = ANY($1::text[])
 UNION ALL
-SELECT NULL, document FROM quotes WHERE quote_id = ANY($2::text[])
+SELECT NULL, NULL, NULL, NULL, document FROM quotes WHERE quote_id = ANY($2::text[])
 """
 
 # Under the locks; a return found by its own id alone may belong to a key that is not locked.
@@ -100,13 +101,18 @@ FROM customers c CROSS JOIN LATERAL (
 # Under the orders' locks. An older snapshot never replaces a newer one.
 SAVE_ORDERS = """
 INSERT INTO orders (order_id, version, order_number, email, customer_id, placed_at, currency,
-    value, disputes_counted, document)
-SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[],
-    $6::timestamptz[], $7::text[], $8::bigint[], $9::integer[], $10::jsonb[])
+    value, disputes_counted, disputes, document)
+SELECT order_id, version, order_number, email, customer_id, placed_at, currency, value, counted,
+    string_to_array(disputes, chr(31)), document
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
+    $7::text[], $8::bigint[], $9::integer[], $10::text[], $11::json[])
+    AS new (order_id, version, order_number, email, customer_id, placed_at, currency, value,
+    counted, disputes, document)
 ON CONFLICT (order_id) DO UPDATE SET version = EXCLUDED.version,
     order_number = EXCLUDED.order_number, email = EXCLUDED.email,
     customer_id = EXCLUDED.customer_id, placed_at = EXCLUDED.placed_at,
     currency = EXCLUDED.currency, value = EXCLUDED.value, document = EXCLUDED.document,
+    disputes = EXCLUDED.disputes,
     disputes_counted = orders.disputes_counted + EXCLUDED.disputes_counted
 WHERE orders.version <= EXCLUDED.version
 """
@@ -173,6 +179,9 @@ class CommerceWork(UnitOfWork):
     )
     quotes: list[messages.QuoteGiven] = field(default_factory=list)
     _stored: dict[str, Dossier] = field(default_factory=dict)
+    _by_key: dict[str, dict[str, None]] = field(default_factory=dict)
+    _by_customer: dict[str, dict[str, None]] = field(default_factory=dict)
+    _claims: dict[str, Dossier] = field(default_factory=dict)
     _quoted: dict[str, Quote] = field(default_factory=dict)
     _past: dict[str, list[Any]] | None = None
     _disputed: dict[str, int] = field(default_factory=dict)
@@ -195,16 +204,20 @@ class CommerceWork(UnitOfWork):
         return self.orders.get(order_id or current.order_id or current.order_key)
 
     def of_order(self, order_id: str) -> list[Dossier]:
-        return [each for each in self.returns if each.current.order_id == order_id]
+        """Every return of an order, as this batch has left it."""
+        ids = self._by_key.get(order_id, {})
+        found = (self.returns[id_] for id_ in ids)
+        return [each for each in found if each.current.order_id == order_id]
 
     def waiting_for(self, order: OrderSnapshot) -> list[Dossier]:
         """Returns of this order, and those whose claim it matches."""
-        return [
+        named = [self.returns[id_] for id_ in self._by_key.get(order.order_id, {})]
+        claimed = [
             each
-            for each in self.returns
-            if each.current.order_key == order.order_id
-            or (each.current.order_id is None and matches(each.current.claim, order))
+            for each in self._claims.values()
+            if each.current.order_id is None and matches(each.current.claim, order)
         ]
+        return [*named, *claimed]
 
     def desk(self, order: Order | None, return_id: str) -> Desk:
         others: tuple[Dossier, ...] = ()
@@ -243,9 +256,10 @@ class CommerceWork(UnitOfWork):
         returns = list(rows.returns(found))
         past = {row["return_id"]: rows.past_return(row, order.currency) for row in returns}
         abuse = {row["return_id"] for row in returns if row["abuse"]}
-        for each in self.returns:
-            if each.current.customer_id == order.buyer.customer_id and not each.current.test:
-                past[each.return_id] = rows.past_of(each.current)
+        for id_ in self._by_customer.get(order.buyer.customer_id, {}):
+            changed = self.returns[id_].current
+            if not changed.test:
+                past[id_] = rows.past_of(changed)
         past.pop(current.return_id, None)
         orders = [row for row in found if row["return_id"] is None]
         return History(
@@ -253,7 +267,7 @@ class CommerceWork(UnitOfWork):
             orders=OrdersOfTheYear(
                 count=max(sum(row["orders"] for row in orders), 1),
                 value=sum(row["value"] for row in orders if row["currency"] == order.currency)
-                or Order(snapshot=order).value,
+                or Order.of(order).value,
             ),
             confirmed_abuse=len(abuse - {current.return_id}),
             disputes=sum(row["disputes"] for row in orders),
@@ -272,7 +286,16 @@ class CommerceWork(UnitOfWork):
         before, after = self.returns.get(decision.state.return_id), decision.state
         if before is None or not before.same_as(after):
             self.returns.put(after)
+            self._index(after)
         self.record(decision, key=decision.state.current.order_key)
+
+    def _index(self, dossier: Dossier) -> None:
+        current = dossier.current
+        self._by_key.setdefault(current.order_key, {})[current.return_id] = None
+        if current.customer_id is not None:
+            self._by_customer.setdefault(current.customer_id, {})[current.return_id] = None
+        if current.claim is not None:
+            self._claims[current.return_id] = dossier
 
     # The store.
 
@@ -299,13 +322,14 @@ class CommerceWork(UnitOfWork):
                 quote = Quote.model_validate_json(row["quote"])
                 self._quoted[quote.quote_id] = quote
             else:
-                self.orders.load([Order.model_validate_json(row["document"])])
+                self.orders.load([rows.read_order(row)])
         for row in await connection.fetch(LOAD_RETURNS, keys):
             if row["order_key"] not in locked:
                 raise Conflict("a return became known while its order was not locked")
             dossier = rows.read_dossier(row)
             self._stored[dossier.return_id] = dossier
             self.returns.load([dossier])
+            self._index(dossier)
         if not all(isinstance(body, ROUTINE) for body in bodies):
             await self.load_history(connection, keys)
 
@@ -334,7 +358,7 @@ class CommerceWork(UnitOfWork):
         return rows.columns(
             (
                 each.order_id,
-                each.snapshot.version,
+                each.version,
                 each.snapshot.order_number,
                 each.snapshot.buyer.email,
                 each.snapshot.buyer.customer_id,
@@ -342,7 +366,8 @@ class CommerceWork(UnitOfWork):
                 each.snapshot.currency,
                 each.value,
                 self._disputed.get(each.order_id, 0),
-                each.model_dump_json(exclude_none=True),
+                "\x1f".join(each.disputes),
+                each.paper.text,
             )
             for each in changed
         )

@@ -17,7 +17,9 @@ CREATE TABLE orders (
     currency text NOT NULL,
     value bigint NOT NULL,
     disputes_counted integer NOT NULL DEFAULT 0,
-    document jsonb NOT NULL
+    -- Payments under an open dispute.
+    disputes text[] NOT NULL,
+    document json NOT NULL
 );
 CREATE INDEX orders_order_number ON orders (lower(order_number));
 CREATE INDEX orders_customer ON orders (customer_id, placed_at);

@@ -47,7 +47,7 @@ class Play:
         return Desk(
             now=self.now,
             policy=lambda at: self.policy,
-            order=Order(snapshot=self.order) if self.order is not None else None,
+            order=Order.of(self.order) if self.order is not None else None,
             others=self.others,
         )
 
