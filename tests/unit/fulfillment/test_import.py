@@ -50,7 +50,7 @@ def test_a_receipt_without_a_number_is_known_by_its_parcel_and_time() -> None:
         (f"R9,{A},,{AT},JACKET,9999999,", "quantity: "),
         (f"R9,{A},,{AT},,1,", "sku is empty"),
         (f"R9,{A},,yesterday,JACKET,1,", "occurred_at"),
-        (f"R9,{A},,2026-03-01T12:00:00,JACKET,1,", "needs an offset"),
+        (f"R9,{A},,2026-03-01T12:00:00,JACKET,1,", "with an offset"),
         (f"R9,not-a-uuid,,{AT},JACKET,1,", "return_id"),
         (f"R9,,,{AT},JACKET,1,", "return_id or tracking_number is required"),
         (f"R9,{A},,{AT},JACKET,1,heavy", "carton_weight_grams 'heavy'"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.fulfillment.app import read_sites
+import pytest
+
+from services.fulfillment.configuration import read_sites
 from services.fulfillment.sites import DEFAULT_ADDRESS
 
 POLICY = """
@@ -42,3 +44,33 @@ def test_no_file_or_a_broken_one_means_the_built_in_address(tmp_path: Path) -> N
         assert read_sites(path).address("DE") == DEFAULT_ADDRESS
     broken.write_text("- a list\n- {")
     assert read_sites(str(broken)).address("DE") == DEFAULT_ADDRESS
+
+
+def test_the_merchants_own_file_says_what_handling_costs_and_who_gets_no_label(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "policy.yaml").write_text(policy(1))
+    own = tmp_path / "sites.yaml"
+    own.write_text("handling_fee_bps: {furniture: 1000}\nno_label_countries: [JP]\n")
+    sites = read_sites(str(tmp_path / "policy.yaml"), str(own))
+    assert sites.handling_fee_bps("furniture") == 1000
+    assert sites.handling_fee_bps("apparel") == 0
+    assert not sites.provides_label("JP")
+    assert sites.address("DE").name == "Acme GmbH"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("handling_fee_bps: {furniture: 20000}", "handling_fee_bps.furniture"),
+        ("colour: red", "colour"),
+        ("a: [", "cannot be read"),
+    ],
+)
+def test_a_broken_sites_file_stops_the_start_with_one_sentence(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    own = tmp_path / "sites.yaml"
+    own.write_text(text)
+    with pytest.raises(SystemExit, match=message):
+        read_sites("", str(own))

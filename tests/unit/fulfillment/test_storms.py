@@ -182,7 +182,7 @@ class RandomEvents(RuleBasedStateMachine):
 
 
 TestRandomEvents = RandomEvents.TestCase
-TestRandomEvents.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestRandomEvents.settings = settings(max_examples=80, stateful_step_count=35, deadline=None)
 
 
 def a_life(quantity: int, short: int, grades: list[str]) -> list[WarehouseEvent]:
@@ -200,7 +200,7 @@ def a_life(quantity: int, short: int, grades: list[str]) -> list[WarehouseEvent]
     return life
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     quantity=st.integers(1, 5),
     short=st.integers(0, 2),
