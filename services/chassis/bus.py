@@ -52,6 +52,8 @@ def security(settings: Settings) -> BaseSecurity | None:
     context = ssl.create_default_context() if _encrypted(settings) else None
     if not settings.kafka_security_protocol.startswith("SASL"):
         return BaseSecurity(ssl_context=context, use_ssl=True)
+    if settings.kafka_sasl_mechanism not in SASL:
+        raise SystemExit(f"KAFKA_SASL_MECHANISM is one of {', '.join(SASL)}")
     return SASL[settings.kafka_sasl_mechanism](
         username=settings.kafka_sasl_username,
         password=settings.kafka_sasl_password,

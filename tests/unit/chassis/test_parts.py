@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from faststream.kafka.security import parse_security
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
@@ -18,7 +20,7 @@ from structlog.testing import capture_logs
 
 from contracts.envelope import Envelope
 from contracts.quarantine import RecordQuarantined
-from services.chassis import effects, faults, journal, parking, records, telemetry
+from services.chassis import bus, effects, faults, journal, parking, records, telemetry
 from services.chassis.membership import Membership
 from services.chassis.records import Cause, Record
 from services.chassis.registry import Registry
@@ -199,3 +201,41 @@ def test_lines_of_libraries_are_json_without_the_values_of_an_error() -> None:
     line = json.loads(telemetry.Library().format(record))
     assert (line["event"], line["reason"], line["error"]) == ("asyncio", "task", "ValueError")
     assert "sarah" not in repr(line)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "mechanism"),
+    [
+        ("PLAINTEXT", "PLAIN"),
+        ("SSL", "PLAIN"),
+        ("SASL_PLAINTEXT", "SCRAM-SHA-512"),
+        ("SASL_SSL", "SCRAM-SHA-256"),
+        ("SASL_SSL", "PLAIN"),
+    ],
+)
+def test_both_clients_of_the_broker_log_in_alike(protocol: Any, mechanism: str) -> None:
+    settings = Settings(
+        _env_file=None,
+        kafka_bootstrap_servers="broker:9093",
+        kafka_security_protocol=protocol,
+        kafka_sasl_mechanism=mechanism,
+        kafka_sasl_username="commerce",
+        kafka_sasl_password="secret",
+    )
+    raw = bus.client_arguments(settings)
+    parsed = parse_security(bus.security(settings))
+    names = ("security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password")
+    assert {name: raw.get(name) for name in names} == {
+        name: parsed.get(name) or ("PLAINTEXT" if name == "security_protocol" else None)
+        for name in names
+    }
+    assert ("ssl_context" in raw) is protocol.endswith("SSL")
+    assert (parsed.get("ssl_context") is not None) is protocol.endswith("SSL")
+
+
+def test_an_unknown_mechanism_is_refused_in_one_sentence() -> None:
+    settings = Settings(
+        _env_file=None, kafka_security_protocol="SASL_SSL", kafka_sasl_mechanism="GUESS"
+    )
+    with pytest.raises(SystemExit, match="KAFKA_SASL_MECHANISM"):
+        bus.security(settings)
