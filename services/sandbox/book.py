@@ -82,14 +82,12 @@ class Book:
             loop.call_soon_threadsafe(_tell, done)
 
     def _try(self, work: Work) -> tuple[Any, Exception | None]:
-        self._writer.execute("SAVEPOINT piece")
+        pages = Pages(self._writer)
         try:
-            result, error = work(Pages(self._writer)), None
+            with pages.all_or_nothing():
+                return work(pages), None
         except Exception as raised:
-            self._writer.execute("ROLLBACK TO piece")
-            result, error = None, raised
-        self._writer.execute("RELEASE piece")
-        return result, error
+            return None, raised
 
 
 def _tell(done: list[tuple[asyncio.Future[Any], Any, Exception | None]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,6 +18,7 @@ METADATA_KEYS_MAX = 50
 METADATA_KEY_LENGTH_MAX = 40
 METADATA_VALUE_LENGTH_MAX = 500
 SECONDS_MAX = 2**53
+INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 EXPANDABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "refund": {
@@ -73,7 +75,7 @@ def integer(given: Json, name: str) -> int | None:
     text = given.get(name)
     if text is None:
         return None
-    if not isinstance(text, str) or len(text) > 18 or not text.lstrip("-").isdecimal():
+    if not isinstance(text, str) or not INTEGER.fullmatch(text):
         raise invalid(f"Invalid integer: {text}", "parameter_invalid_integer", param=name)
     return int(text)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 Json = dict[str, Any]
@@ -53,6 +54,18 @@ class Pages:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """What is written inside is undone when it raises."""
+        self._database.execute("SAVEPOINT inner")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK TO inner")
+            raise
+        finally:
+            self._database.execute("RELEASE inner")
 
     def put(self, kind: str, id_: str, document: Json, *, parent: str | None = None) -> None:
         """Create or replace an object; its place in lists stays that of its creation."""

@@ -186,19 +186,20 @@ class StripeApi:
         call: Call,
     ) -> Answer:
         """The stored answer of the key, or what `call` answers now, and that is stored."""
+        digest = ""
         try:
             given = forms.parameters(body)
-            if key is None:
-                return call(pages, given)
-            if len(key) > KEY_LENGTH_MAX:
-                raise invalid(f"An idempotency key has at most {KEY_LENGTH_MAX} characters.")
-            digest = forms.digest(path, given)
-            if (known := pages.answer(key)) is not None:
-                return _replayed(key, digest, *known)
-            answer = call(pages, given)
+            if key is not None:
+                if len(key) > KEY_LENGTH_MAX:
+                    raise invalid(f"An idempotency key has at most {KEY_LENGTH_MAX} characters.")
+                digest = forms.digest(path, given)
+                if (known := pages.answer(key)) is not None:
+                    return _replayed(key, digest, *known)
+            with pages.all_or_nothing():
+                answer = call(pages, given)
         except Refused as refused:
             answer = Answer(status=refused.status, body=refused.body())
-        if key and answer.status in KEPT_STATUS:
+        if key is not None and answer.status in KEPT_STATUS:
             pages.keep_answer(key, digest, answer.status, answer.body)
         return answer
 

@@ -2,146 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
-
 import httpx
 import pytest
 import stripe
 
 from services.sandbox.carrier import tracking_number
 from services.sandbox.webhooks import signature
+from tests.integration.sandbox.outside import SECRET, Inbox, Sandbox, refund
 from tests.waiting import wait_until
 
-SECRET = "whsec_test"
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-
-
-class Inbox:
-    """Where the sandbox posts its events."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[bytes, str]] = []
-        self.refuse = 0
-        received = self.received
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if outer.refuse:
-                    outer.refuse -= 1
-                    self.send_response(500)
-                else:
-                    received.append((body, self.headers["stripe-signature"]))
-                    self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *arguments: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
-
-    def types(self, subject: str) -> list[str]:
-        events = [json.loads(body) for body, _ in self.received]
-        return [
-            event["type"]
-            for event in events
-            if subject in (event["data"]["object"].get("payment_intent"),)
-        ]
-
-
-class Sandbox:
-    def __init__(self, home: Path, inbox: Inbox, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self._environment = os.environ | {
-            "RETURNS_HOME": str(home),
-            "SANDBOX_PORT": str(port),
-            "SANDBOX_URL": self.url,
-            "PAYMENT_URL": inbox.url,
-            "STRIPE_WEBHOOK_SECRET": SECRET,
-        }
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "services.sandbox"], env=self._environment
-        )
-        wait_until(self._answers, seconds=60)
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/healthz").status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def pay(self, reference: str, amount: int = 1000, behaviour: str = "ok") -> None:
-        body = {
-            "reference": reference, "amount": amount, "currency": "USD", "behaviour": behaviour,
-        }  # fmt: skip
-        made = httpx.post(f"{self.url}/sandbox/payments", json=body)
-        assert made.status_code == 201, made.text
-
-    def book(self, reference: str) -> list[dict[str, Any]]:
-        entries = httpx.get(f"{self.url}/sandbox/book").json()["entries"]
-        return [entry for entry in entries if entry["reference"] == reference]
-
-    def client(self, seconds: float = 2.0) -> stripe.StripeClient:
-        return stripe.StripeClient(
-            "sk_test_1",
-            http_client=stripe.HTTPXClient(timeout=seconds, allow_sync_methods=True),
-            max_network_retries=0,
-            base_addresses={"api": self.url},
-        )
-
-
-@pytest.fixture(scope="module")
-def inbox() -> Iterator[Inbox]:
-    made = Inbox()
-    yield made
-    made.server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory, inbox: Inbox) -> Iterator[Sandbox]:
-    import socket
-
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    made = Sandbox(tmp_path_factory.mktemp("sandbox"), inbox, port)
-    yield made
-    made.process.terminate()
-    made.process.wait(20)
-
-
-def refund(client: stripe.StripeClient, reference: str, key: str, amount: int = 600) -> Any:
-    return client.v1.refunds.create(
-        {
-            "payment_intent": reference,
-            "amount": amount,
-            "metadata": {"refund_id": f"r-{reference}", "return_id": "x"},
-        },
-        {"idempotency_key": key},
-    )
 
 
 def test_a_refund_settles_and_its_events_are_signed(sandbox: Sandbox, inbox: Inbox) -> None:
