@@ -24,13 +24,16 @@ from contracts.decisions import Effect, Outcome, ReturnDecisionMade
 from contracts.money import Money
 from services.commerce import judgement
 from services.commerce.policy.loader import PolicyRefused
-from services.commerce.policy.versions import Versions
+from services.commerce.policy.versions import BUILT_IN_VERSIONS, Versions
 from services.ops.decide import (
     WRONG_USE,
+    Document,
     Unreadable,
+    as_case,
     chosen_policies,
     documents,
-    read_case,
+    policy_of,
+    read_document,
 )
 
 CHUNK_DOCUMENTS = 200
@@ -102,7 +105,8 @@ def _play(chunk: list[tuple[int, object]]) -> Tally:
     for number, value in chunk:
         tally.count += 1
         try:
-            decisions = [_under(number, value, versions) for versions in _sides]
+            document = read_document(number, value)
+            decisions = [_under(number, value, document, versions) for versions in _sides]
         except Unreadable as unreadable:
             tally.unreadable.append(unreadable)
             continue
@@ -115,11 +119,13 @@ def _play(chunk: list[tuple[int, object]]) -> Tally:
     return tally
 
 
-def _under(number: int, value: object, versions: Versions | None) -> ReturnDecisionMade:
-    if versions is not None and isinstance(value, dict):
-        value = {key: part for key, part in value.items() if key != "policy"}
-    case = read_case(number, value, versions or chosen_policies(None))
-    return judgement.judge(case, counterfactual=False)
+def _under(
+    number: int, value: object, document: Document, versions: Versions | None
+) -> ReturnDecisionMade:
+    """The decision under one side: its policies, or what the document itself says."""
+    own = value if versions is None else None
+    policy = policy_of(number, own, document, versions or BUILT_IN_VERSIONS)
+    return judgement.judge(as_case(document, policy), counterfactual=False)
 
 
 def _change(number: int, before: ReturnDecisionMade, after: ReturnDecisionMade) -> Json | None:

@@ -136,28 +136,36 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def read_case(number: int, value: object, policies: Versions) -> judgement.Case:
-    """A document as a case, with its own policy or the one in force. Raises Unreadable."""
+def read_document(number: int, value: object) -> Document:
+    """A document without its policy. Raises Unreadable."""
     if isinstance(value, Unreadable):
         raise value
     if not isinstance(value, dict):
         raise Unreadable(number, "", "a document is a JSON object")
     try:
-        document = Document.model_validate(value)
+        return Document.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise Unreadable(number, field, first["msg"].removeprefix("Value error, ")) from error
     except RecursionError as error:
         raise Unreadable(number, "", "is nested too deeply") from error
-    policy = _policy_of(number, value, document, policies)
-    return judgement.Case.model_construct(
-        **{name: getattr(document, name) for name in Document.model_fields}, policy=policy
-    )
 
 
-def _policy_of(number: int, value: Json, document: Document, policies: Versions) -> Policy:
-    given = value.get("policy")
+def as_case(document: Document, policy: Policy) -> judgement.Case:
+    parts = {name: getattr(document, name) for name in Document.model_fields}
+    return judgement.Case.model_construct(**parts, policy=policy)
+
+
+def read_case(number: int, value: object, policies: Versions) -> judgement.Case:
+    """A document as a case, with its own policy or the one in force. Raises Unreadable."""
+    document = read_document(number, value)
+    return as_case(document, policy_of(number, value, document, policies))
+
+
+def policy_of(number: int, value: object, document: Document, policies: Versions) -> Policy:
+    """The document's own policy, else the version in force when its order was placed."""
+    given = value.get("policy") if isinstance(value, dict) else None
     if given is not None:
         try:
             return _inline(json.dumps(given, sort_keys=True))

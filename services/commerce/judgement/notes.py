@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from contracts.decisions import Effect, EscalationReason, Finding
 from services.commerce.policy import weights
@@ -14,8 +14,7 @@ FINDINGS_REMEMBERED_MAX = 4096
 """Most findings of most decisions are the same words; they are immutable and made once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """A finding; `line` is the position of the line it is about, None the whole return."""
 
     finding: Finding

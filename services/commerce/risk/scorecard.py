@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from services.commerce.risk.signals import Behaviour
 
@@ -25,6 +26,7 @@ class Signal:
 
     name: str
     measure: Callable[[Behaviour], float]
+    """Reads one measure of the behaviour."""
     above: float
     per: float
     steps_max: float
@@ -32,9 +34,12 @@ class Signal:
     explanation: str
     """With `{value}`: what was measured."""
 
-    def steps(self, behaviour: Behaviour) -> float:
-        distance = (self.measure(behaviour) - self.above) / self.per
-        return min(max(distance, 0.0), self.steps_max)
+    falling: bool = False
+    """Counts what the measure is below `above`, instead of beyond it."""
+
+    def steps(self, value: float) -> float:
+        distance = self.above - value if self.falling else value - self.above
+        return min(distance / self.per, self.steps_max) if distance > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Score:
 SIGNALS = (
     Signal(
         name="returns_14_days",
-        measure=lambda b: b.returns_14_days,
+        measure=attrgetter("returns_14_days"),
         above=3,
         per=1,
         steps_max=3,
@@ -64,7 +69,7 @@ SIGNALS = (
     ),
     Signal(
         name="returns_30_days",
-        measure=lambda b: b.returns_30_days,
+        measure=attrgetter("returns_30_days"),
         above=4,
         per=1,
         steps_max=6,
@@ -73,7 +78,7 @@ SIGNALS = (
     ),
     Signal(
         name="returns_365_days",
-        measure=lambda b: b.returns_365_days,
+        measure=attrgetter("returns_365_days"),
         above=12,
         per=1,
         steps_max=10,
@@ -82,7 +87,7 @@ SIGNALS = (
     ),
     Signal(
         name="return_rate_high",
-        measure=lambda b: b.return_rate,
+        measure=attrgetter("return_rate"),
         above=0.4,
         per=0.1,
         steps_max=6,
@@ -91,8 +96,9 @@ SIGNALS = (
     ),
     Signal(
         name="return_rate_low",
-        measure=lambda b: -b.return_rate,
-        above=-0.35,
+        measure=attrgetter("return_rate"),
+        falling=True,
+        above=0.35,
         per=0.1,
         steps_max=3,
         weight=-1.0,
@@ -100,7 +106,7 @@ SIGNALS = (
     ),
     Signal(
         name="distinct_skus",
-        measure=lambda b: b.distinct_skus_30_days,
+        measure=attrgetter("distinct_skus_30_days"),
         above=3,
         per=1,
         steps_max=5,
@@ -109,7 +115,7 @@ SIGNALS = (
     ),
     Signal(
         name="new_account",
-        measure=lambda b: b.new_account_value_ratio,
+        measure=attrgetter("new_account_value_ratio"),
         above=1,
         per=1,
         steps_max=2,
@@ -118,7 +124,7 @@ SIGNALS = (
     ),
     Signal(
         name="confirmed_abuse",
-        measure=lambda b: b.confirmed_abuse,
+        measure=attrgetter("confirmed_abuse"),
         above=0,
         per=1,
         steps_max=3,
@@ -127,7 +133,7 @@ SIGNALS = (
     ),
     Signal(
         name="disputes",
-        measure=lambda b: b.disputes,
+        measure=attrgetter("disputes"),
         above=0,
         per=1,
         steps_max=4,
@@ -136,7 +142,7 @@ SIGNALS = (
     ),
     Signal(
         name="linked_accounts",
-        measure=lambda b: b.linked_accounts,
+        measure=attrgetter("linked_accounts"),
         above=1,
         per=1,
         steps_max=4,
@@ -145,7 +151,7 @@ SIGNALS = (
     ),
     Signal(
         name="not_received_claims",
-        measure=lambda b: b.not_received_claims,
+        measure=attrgetter("not_received_claims"),
         above=0,
         per=1,
         steps_max=3,
@@ -154,7 +160,7 @@ SIGNALS = (
     ),
     Signal(
         name="weight_deviation",
-        measure=lambda b: b.weight_deviation,
+        measure=attrgetter("weight_deviation"),
         above=0.15,
         per=0.1,
         steps_max=4,
@@ -163,7 +169,7 @@ SIGNALS = (
     ),
     Signal(
         name="serial_mismatch",
-        measure=lambda b: b.serial_mismatch,
+        measure=attrgetter("serial_mismatch"),
         above=0,
         per=1,
         steps_max=1,
@@ -172,7 +178,7 @@ SIGNALS = (
     ),
     Signal(
         name="fault_monoculture",
-        measure=lambda b: b.unconfirmed_fault_claims,
+        measure=attrgetter("unconfirmed_fault_claims"),
         above=2,
         per=1,
         steps_max=4,
@@ -181,7 +187,7 @@ SIGNALS = (
     ),
     Signal(
         name="tenure",
-        measure=lambda b: b.tenure_years,
+        measure=attrgetter("tenure_years"),
         above=0,
         per=1,
         steps_max=5,
@@ -190,7 +196,7 @@ SIGNALS = (
     ),
     Signal(
         name="lifetime_value",
-        measure=lambda b: b.lifetime_value_ratio,
+        measure=attrgetter("lifetime_value_ratio"),
         above=2,
         per=4,
         steps_max=2,
@@ -205,11 +211,11 @@ def score(behaviour: Behaviour) -> Score:
     contributions = []
     log_odds = BIAS
     for signal in SIGNALS:
-        steps = signal.steps(behaviour)
+        value = signal.measure(behaviour)
+        steps = signal.steps(value)
         if steps:
             part = signal.weight * steps
             log_odds += part
-            value = abs(signal.measure(behaviour))
             contributions.append(
                 Contribution(signal.name, part, signal.explanation.format(value=value))
             )

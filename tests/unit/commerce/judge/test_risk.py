@@ -198,7 +198,9 @@ def test_every_contribution_is_a_finding_and_together_they_are_the_probability()
 
 
 def test_a_signal_adds_nothing_to_a_customer_of_whom_nothing_is_known() -> None:
-    assert [signal.name for signal in SIGNALS if signal.steps(Behaviour())] == ["return_rate_low"]
+    unknown = Behaviour()
+    speaking = [each.name for each in SIGNALS if each.steps(each.measure(unknown))]
+    assert speaking == ["return_rate_low"]
 
 
 def test_bracketing_raises_no_suspicion() -> None:
