@@ -25,7 +25,7 @@ from contracts.requests import (
     RequestedSettlement,
     Resolution,
 )
-from services.commerce.judgement import cases, deciding, inspection, money, parts, trace
+from services.commerce.judgement import assembly, cases, deciding, inspection, money, parts, trace
 from services.commerce.judgement.case import Case, Released
 from services.commerce.judgement.judged import Judged
 from services.commerce.judgement.notes import confidence, finding
@@ -38,7 +38,7 @@ NOTHING_RELEASED = Released(
 
 
 def next_sequence(case: Case, standing: ReturnDecisionMade) -> int:
-    return max(deciding.sequence_of(case), standing.sequence + 1)
+    return max(assembly.sequence_of(case), standing.sequence + 1)
 
 
 def judged_as(case: Case, order: OrderSnapshot) -> Judged:
@@ -98,7 +98,7 @@ def escalate(
             "release": None,
             "escalation": None,
             "counterfactual": None,
-            "decided_by": deciding.AGENT,
+            "decided_by": assembly.AGENT,
             "decided_at": case.now,
         }
     )
@@ -250,7 +250,7 @@ def _in_money(
         update={"resolution": wanted, "settlement": RequestedSettlement(method=method)}
     )
     paid = case.model_copy(update={"request": request})
-    fresh = deciding.assembled(
+    fresh = assembly.assembled(
         paid,
         judged_as(paid, order),
         list(standing.findings),

@@ -16,7 +16,7 @@ from contracts.fulfillment import InspectedLine, ReturnInspected
 from contracts.orders import OrderSnapshot
 from contracts.requests import Condition, CountedLine, Reason
 from contracts.warehouse import Grade
-from services.commerce.judgement import cases, deciding, parts, trace
+from services.commerce.judgement import assembly, cases, deciding, parts, trace
 from services.commerce.judgement.case import Case
 from services.commerce.judgement.entries import Entry
 from services.commerce.judgement.judged import Judged
@@ -104,11 +104,11 @@ def _carried_on(
 
     `anew`: its amounts are those of the withdrawal that it turned out to be.
     """
-    fresh = deciding.assembled(
+    fresh = assembly.assembled(
         case, judged, list(standing.findings), standing.confidence, approved=True
     )
     update: dict[str, object] = {
-        "sequence": max(deciding.sequence_of(case), standing.sequence + 1),
+        "sequence": max(assembly.sequence_of(case), standing.sequence + 1),
         "decided_by": standing.decided_by,
         "policy": standing.policy,
     }

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from services.commerce.policy import floor
 from services.commerce.policy.model import (
-    DUPLICATE_RULE,
+    DuplicateRule,
     EscalationContact,
     Goodwill,
     Limits,
@@ -120,11 +119,11 @@ def _validated(value: object, problems: list[Problem]) -> Policy | None:
         return None
 
 
-def _problem(error: ErrorDetails) -> Problem:
+def _problem(error: Mapping[str, Any]) -> Problem:
     path = tuple(part for part in error["loc"] if part != "[key]")
-    if error["type"] == DUPLICATE_RULE:
-        position = error.get("ctx", {}).get("position", 0)
-        path = (*path, position, "id")
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, DuplicateRule):
+        return Problem((*path, cause.position, "id"), f"`id`: {cause}")
     return Problem(path, _mended(error, path))
 
 
@@ -141,7 +140,7 @@ _MENDED = {
 }
 
 
-def _mended(error: ErrorDetails, path: Path) -> str:
+def _mended(error: Mapping[str, Any], path: Path) -> str:
     kind, given = error["type"], error["input"]
     given = str(given) if isinstance(given, date) else given
     name = str(path[-1]) if path else "policy"

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
 
 from contracts.base import Instant
 from contracts.decisions import RefundOn
@@ -20,7 +19,6 @@ from contracts.requests import MERCHANT_FAULT, ChannelType, Condition, Reason, R
 from services.commerce.law.countries import COUNTRIES
 
 DAYS_MAX = 3660
-DUPLICATE_RULE = "duplicate_rule"
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
 
@@ -243,15 +241,19 @@ ACME = ReturnAddress(
 )
 
 
+class DuplicateRule(ValueError):
+    """Two rules have one id; `position` is that of the second."""
+
+    def __init__(self, rule_id: str, position: int) -> None:
+        super().__init__(f"the rule id {rule_id!r} is used twice; give each rule its own")
+        self.position = position
+
+
 def _named_once(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     seen: set[str] = set()
     for position, rule in enumerate(rules):
         if rule.id in seen:
-            raise PydanticCustomError(
-                DUPLICATE_RULE,
-                "the rule id '{id}' is used twice; give each rule its own",
-                {"id": rule.id, "position": position},
-            )
+            raise DuplicateRule(rule.id, position)
         seen.add(rule.id)
     return rules
 

@@ -1,0 +1,292 @@
+"""Puts a decision together from what the steps found: lines, amounts, the way back, the hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from contracts.base import Instant
+from contracts.decisions import (
+    DecidedBy,
+    DecidedLine,
+    DecidedLoyalty,
+    DecidedReplacement,
+    DecidedReturn,
+    DecidedSettlement,
+    DeciderKind,
+    FactsUsed,
+    Finding,
+    LawReference,
+    LegalBasis,
+    Outcome,
+    PolicyReference,
+    RefundBreakdown,
+    ReturnDecisionMade,
+    Verdict,
+)
+from services.commerce.judgement import (
+    amount,
+    merchant,
+    trace,
+)
+from services.commerce.judgement.amount import Amount
+from services.commerce.judgement.case import Case
+from services.commerce.judgement.entries import Entry
+from services.commerce.judgement.judged import Judged
+from services.commerce.law.rows import LAW_VERSION
+from services.commerce.policy import weights
+from services.commerce.quote import calculation
+from services.commerce.risk.scorecard import SCORECARD_VERSION
+
+AGENT = DecidedBy(kind=DeciderKind.AGENT, id="commerce")
+
+
+def sequence_of(case: Case) -> int:
+    if case.sequence is not None:
+        return case.sequence
+    before = trace.own(case)
+    return 1 if before is None else before.sequence + 1
+
+
+def assembled(
+    case: Case, judged: Judged, findings: list[Finding], sure: float, *, approved: bool
+) -> ReturnDecisionMade:
+    """An approved or escalated decision with the amounts that were calculated."""
+    computed = judged.amount
+    marked = _marked(judged, approved=approved)
+    outcome = Outcome.APPROVED if approved else Outcome.ESCALATED
+    if computed is None:
+        return _decision(
+            case,
+            judged,
+            findings,
+            sure,
+            outcome=outcome,
+            lines=tuple(_line(entry, calculation.NOTHING) for entry in marked),
+            refund=RefundBreakdown(),
+            return_=DecidedReturn(required=False),
+            basis=LegalBasis.MERCHANT_POLICY,
+        )
+    standing = judged.standing
+    decision = _decision(
+        case,
+        judged,
+        findings,
+        sure,
+        outcome=outcome,
+        lines=_lines(marked, computed),
+        refund=computed.calculation.refund,
+        return_=_way_back(case, judged, computed, approved=approved),
+        basis=_basis(standing),
+    )
+    in_goods = case.request.resolution in merchant.IN_GOODS
+    return decision.model_copy(
+        update={
+            "refund_on": None if in_goods else computed.refund_on,
+            "replacement": _replacement(case, judged, computed) if in_goods else None,
+            "settlement": DecidedSettlement(
+                method=merchant.method_of(case), allocations=judged.allocations
+            ),
+            "loyalty": computed.calculation.loyalty,
+            "refund_due": None
+            if in_goods
+            else amount.refund_due(
+                case,
+                judged.order,
+                standing,
+                judged.law,
+                goes_back=computed.goes_back,
+                approved=approved,
+            ),
+        }
+    )
+
+
+def _marked(judged: Judged, *, approved: bool) -> list[Entry]:
+    """The lines with their verdicts: what asks for a person about the whole asks about each."""
+    if approved:
+        return list(judged.entries)
+    asking = [each for each in judged.notes if each.asks_a_person]
+    lines = {each.line for each in asking}
+    everything = None in lines or not asking
+    return [
+        replace(entry, verdict=Verdict.REVIEW)
+        if entry.verdict is Verdict.APPROVED and (everything or position in lines)
+        else entry
+        for position, entry in enumerate(judged.entries)
+    ]
+
+
+def _lines(marked: Sequence[Entry], computed: Amount) -> tuple[DecidedLine, ...]:
+    amounts = iter(computed.calculation.lines)
+    return tuple(
+        _line(entry, next(amounts) if entry.stands else calculation.NOTHING) for entry in marked
+    )
+
+
+def _line(entry: Entry, amounts: calculation.LineAmount) -> DecidedLine:
+    return DecidedLine(
+        line_id=entry.bought.line_id if entry.bought is not None else None,
+        sku=entry.asked.sku,
+        quantity=entry.quantity,
+        units=() if entry.verdict is Verdict.REJECTED else entry.units,
+        verdict=entry.verdict,
+        items=amounts.items,
+        tax=amounts.tax,
+        restocking_fee=amounts.fee,
+        refund=amounts.refund,
+    )
+
+
+def _way_back(case: Case, judged: Judged, computed: Amount, *, approved: bool) -> DecidedReturn:
+    if not computed.goes_back:
+        return DecidedReturn(required=False)
+    facts = case.returnability
+    address = facts.return_address if facts is not None else None
+    places = case.policy.return_addresses
+    if address is None:
+        address = places.get(judged.law.place.country) or places.get("default")
+    send_by: Instant | None = None
+    if approved:
+        send_by = amount.send_by(case, judged.standing, computed.whole, judged.law)
+    return DecidedReturn(
+        required=True,
+        address=address,
+        label_provided=facts is not None and facts.label.provided,
+        send_by=send_by,
+    )
+
+
+def _replacement(case: Case, judged: Judged, computed: Amount) -> DecidedReplacement:
+    standing = judged.standing
+    sku = merchant.replacement_sku(case, standing)
+    offer = case.returnability.replacement if case.returnability is not None else None
+    return DecidedReplacement(
+        sku=sku,
+        quantity=sum(entry.quantity for entry in standing),
+        unit_price=merchant.replacement_price(case, judged.order, standing),
+        ship_on=amount.SHIP_ON[computed.refund_on],
+        ship_by=offer.ship_by if offer is not None and offer.sku == sku else None,
+    )
+
+
+def _basis(standing: Sequence[Entry]) -> LegalBasis:
+    if any(entry.withdrawal is not None for entry in standing):
+        return LegalBasis.STATUTORY_WITHDRAWAL
+    if any(entry.fault for entry in standing):
+        return LegalBasis.LACK_OF_CONFORMITY
+    return LegalBasis.MERCHANT_POLICY
+
+
+def _decision(
+    case: Case,
+    judged: Judged,
+    findings: list[Finding],
+    sure: float,
+    *,
+    outcome: Outcome,
+    lines: tuple[DecidedLine, ...],
+    refund: RefundBreakdown,
+    return_: DecidedReturn,
+    basis: LegalBasis,
+) -> ReturnDecisionMade:
+    return base(
+        case,
+        outcome=outcome,
+        lines=lines,
+        currency=judged.order.currency,
+        refund=refund,
+        return_=return_,
+        basis=basis,
+        findings=tuple(findings),
+        confidence=sure,
+        probability=judged.score.probability,
+    )
+
+
+def base(
+    case: Case,
+    *,
+    outcome: Outcome,
+    lines: tuple[DecidedLine, ...],
+    currency: str | None,
+    refund: RefundBreakdown,
+    return_: DecidedReturn,
+    basis: LegalBasis,
+    findings: tuple[Finding, ...],
+    confidence: float,
+    probability: float,
+) -> ReturnDecisionMade:
+    """A decision with everything that does not depend on its outcome filled in."""
+    order = case.order
+    return ReturnDecisionMade(
+        return_id=case.request.return_id,
+        order_id=order.order_id if order is not None else case.request.order_id,
+        sequence=sequence_of(case),
+        decision=outcome,
+        resolution=case.request.resolution,
+        lines=lines,
+        currency=currency,
+        refund=refund,
+        settlement=DecidedSettlement(method=merchant.method_of(case)),
+        return_=return_,
+        loyalty=DecidedLoyalty(),
+        confidence=confidence,
+        confidence_band=weights.band(confidence),
+        fraud_probability=probability,
+        findings=findings,
+        policy=PolicyReference(id=case.policy.policy, version=case.policy.version),
+        law=LawReference(version=LAW_VERSION),
+        legal_basis=basis,
+        facts=FactsUsed(
+            order_version=order.version if order is not None else None,
+            fulfillment_as_of=case.returnability.as_of if case.returnability else None,
+            payment_as_of=case.refundability.as_of if case.refundability else None,
+            inputs_sha256=inputs_sha256(case),
+        ),
+        decided_by=AGENT,
+        test=case.request.channel.test,
+        decided_at=case.now,
+    )
+
+
+def inputs_sha256(case: Case) -> str:
+    """Over all that was looked at: the same inputs give the same hash, and the same decision."""
+    digest = hashlib.sha256()
+    digest.update(f"{LAW_VERSION} {SCORECARD_VERSION} {case.policy.fingerprint}\n".encode())
+    parts = (
+        case.order,
+        case.request,
+        case.returnability,
+        case.refundability,
+        case.history,
+        case.inspection,
+        *case.earlier,
+    )
+    for part in parts:
+        digest.update(b"-" if part is None else part.model_dump_json().encode())
+        digest.update(b"\n")
+    digest.update(
+        f"{case.now.isoformat()} {case.sequence} {case.timed_out} {sorted(case.released.items())}"
+        f" {sorted(case.counted.items())}"
+        f" {case.linked} {case.sent_at} {case.received_at} {case.extra_findings}".encode()
+    )
+    return digest.hexdigest()
+
+
+def rejected(
+    case: Case, judged: Judged, findings: list[Finding], sure: float
+) -> ReturnDecisionMade:
+    fault = any(entry.fault for entry in judged.entries)
+    return _decision(
+        case,
+        judged,
+        findings,
+        sure,
+        outcome=Outcome.REJECTED,
+        lines=tuple(_line(entry, calculation.NOTHING) for entry in judged.entries),
+        refund=RefundBreakdown(),
+        return_=DecidedReturn(required=False),
+        basis=LegalBasis.LACK_OF_CONFORMITY if fault else LegalBasis.MERCHANT_POLICY,
+    )
