@@ -12,6 +12,7 @@ from services.chassis.http import Problem
 from services.chassis.runtime import Runtime
 from services.fulfillment import store
 from services.fulfillment.journey import NextStep, next_step, sorted_trail
+from services.fulfillment.messages import AnotherLabelWanted
 from services.fulfillment.model import ReturnGoods
 
 
@@ -60,6 +61,19 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
         if found is None:
             raise Problem(404, f"no goods of return {return_id}")
         return view(found)
+
+    @app.post("/returns/{return_id}/labels", status_code=202)
+    async def another_label(return_id: str) -> GoodsView:
+        """One more label for one more parcel. 409 with the reason where there can be none."""
+        found = await store.find_return(runtime.pool, return_id)
+        if found is None:
+            raise Problem(404, f"no goods of return {return_id}")
+        work = await runtime.submit(
+            AnotherLabelWanted(order_id=found.order_id, return_id=found.return_id, test=found.test)
+        )
+        if work.ignored:
+            raise Problem(409, work.ignored[0][1])
+        return view(await store.find_return(runtime.pool, return_id) or found)
 
 
 def view(goods: ReturnGoods) -> GoodsView:

@@ -203,6 +203,7 @@ def all_handlers(sites: Sites) -> Mapping[type[Message], Handler]:
         ItemInspected: _seen(parcels.on_inspected),
         RecordQuarantined: on_quarantined,
         messages.StockChecked: _placed(assess.on_stock_checked, sites),
+        messages.AnotherLabelWanted: _placed(labels.on_another_wanted, sites),
         messages.LabelBought: _plain(labels.on_label_bought),
         messages.LabelRefused: _plain(labels.on_label_refused),
         messages.LabelOutcomeUnknown: _placed(labels.on_label_outcome_unknown, sites),

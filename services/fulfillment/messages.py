@@ -41,6 +41,10 @@ class CustomsItem(Part):
     weight_grams: MinorUnits | None = None
 
 
+class AnotherLabelWanted(OfReturn):
+    """The goods do not fit into one parcel."""
+
+
 class BuyLabel(OfReturn):
     """Intent: a label from the customer to the warehouse. `label_id` is the carrier's reference."""
 

@@ -19,6 +19,8 @@ SCAN_WAIT_DAYS_MAX = 21
 SEND_WITHIN_DAYS = 14
 """Where a decision names no last day of its own."""
 LABEL_ATTEMPTS_MAX = 5
+LABELS_MAX = 20
+"""Per return."""
 LABEL_LOOK_UP_WAIT_SECONDS = 2
 STOCK_HELD_DAYS_MAX = 7
 REPLACEMENT_BUSINESS_DAYS = 2
@@ -307,8 +309,11 @@ class ReturnGoods(Kept):
         return self.but(units=tuple(changed.get(unit.key, unit) for unit in self.units))
 
     def with_label(self, label: Label) -> ReturnGoods:
-        others = tuple(each for each in self.labels if each.label_id != label.label_id)
-        return self.but(labels=(*others, label))
+        """In its place, or as the latest."""
+        if all(each.label_id != label.label_id for each in self.labels):
+            return self.but(labels=(*self.labels, label))
+        changed = (label if each.label_id == label.label_id else each for each in self.labels)
+        return self.but(labels=tuple(changed))
 
     def with_count(self, count: Counted) -> ReturnGoods:
         others = tuple(each for each in self.counts if each.sku != count.sku)

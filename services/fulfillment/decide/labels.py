@@ -13,6 +13,7 @@ from contracts.orders import Address
 from services.chassis.decision import Decision, Effect
 from services.fulfillment.decide.draft import Draft, ignored, moved
 from services.fulfillment.messages import (
+    AnotherLabelWanted,
     BuyLabel,
     CustomsItem,
     LabelAbsent,
@@ -28,6 +29,7 @@ from services.fulfillment.messages import (
 from services.fulfillment.model import (
     LABEL_ATTEMPTS_MAX,
     LABEL_LOOK_UP_WAIT_SECONDS,
+    LABELS_MAX,
     Goods,
     Label,
     LabelState,
@@ -37,18 +39,40 @@ from services.fulfillment.model import (
     Standing,
 )
 from services.fulfillment.sites import Sites
-from services.fulfillment.transitions import UnitEvent
+from services.fulfillment.transitions import OWED, UnitEvent
 
 LIVE = frozenset({LabelState.INTENDED, LabelState.UNKNOWN, LabelState.ISSUED})
 
 
 def intend(draft: Draft, goods: ReturnGoods, sites: Sites) -> ReturnGoods:
     """A label for what still has to come back, unless one is there or on its way."""
-    if goods.label is not None and goods.label.state in LIVE:
+    if any(label.state in LIVE for label in goods.labels):
         return goods
+    return _intended(draft, goods, sites)
+
+
+def _intended(draft: Draft, goods: ReturnGoods, sites: Sites) -> ReturnGoods:
     label = Label(label_id=f"{goods.return_id}:{len(goods.labels) + 1}")
     draft.effects.append(_purchase(draft, goods, label, sites))
     return goods.with_label(label)
+
+
+def on_another_wanted(
+    goods: Goods, message: AnotherLabelWanted, *, sites: Sites, now: datetime
+) -> Decision[Goods]:
+    """One more label for one more parcel, one at a time."""
+    current = goods.returns.get(message.return_id)
+    if current is None or not needed(current) or not current.label_provided:
+        return ignored(goods, "no label is provided for this return")
+    if not any(unit.state in OWED for unit in current.units):
+        return ignored(goods, "nothing has to be sent any more")
+    if any(label.state in (LabelState.INTENDED, LabelState.UNKNOWN) for label in current.labels):
+        return ignored(goods, "a label is being bought")
+    if len(current.labels) >= LABELS_MAX:
+        return ignored(goods, f"a return has at most {LABELS_MAX} labels")
+    draft = Draft(goods=goods, now=now)
+    draft.put(_intended(draft, current, sites))
+    return draft.done()
 
 
 def _purchase(draft: Draft, goods: ReturnGoods, label: Label, sites: Sites) -> Effect:
@@ -107,11 +131,11 @@ def _customs(
 
 
 def withdraw(draft: Draft, goods: ReturnGoods) -> ReturnGoods:
-    """Give a label back that no carrier has scanned. One that is being bought is voided later."""
-    label = goods.label
-    if label is None or label.state is not LabelState.ISSUED or _used(goods, label):
-        return goods
-    return _void(draft, goods, label)
+    """Give labels back that no carrier has scanned. One that is being bought is voided later."""
+    for label in goods.labels:
+        if label.state is LabelState.ISSUED and not _used(goods, label):
+            goods = _void(draft, goods, label)
+    return goods
 
 
 def _void(draft: Draft, goods: ReturnGoods, label: Label) -> ReturnGoods:
@@ -267,10 +291,7 @@ def _void_ended(
     if current is None or label is None or label.state is not LabelState.VOIDING:
         return ignored(goods, "the label is not being voided")
     draft = Draft(goods=goods, now=now)
-    changed = label.model_copy(update={"state": state})
-    draft.put(
-        current.but(labels=tuple(changed if each is label else each for each in current.labels))
-    )
+    draft.put(current.with_label(label.model_copy(update={"state": state})))
     return draft.done()
 
 

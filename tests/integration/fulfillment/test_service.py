@@ -14,7 +14,6 @@ import pytest
 import pytest_asyncio
 import uvicorn
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from fastapi import FastAPI
 
 from contracts.base import Message
 from services.chassis import http, runtime
@@ -28,6 +27,7 @@ from tests.driving import record
 from tests.stores import NewStore
 from tests.unit.fulfillment.examples import (
     A,
+    B,
     an_order,
     asked,
     decided,
@@ -126,11 +126,15 @@ async def test_the_jacket_over_the_bus_with_a_real_label(
     finally:
         await producer.stop()
         await consumer.stop()
-    face = FastAPI()
+    face = http.create_app("fulfillment")
     api.add_routes(face, service)
     transport = httpx.ASGITransport(app=face)
     async with httpx.AsyncClient(transport=transport, base_url="http://fulfillment") as client:
         goods = (await client.get(f"/returns/{A}")).json()
+        another = await client.post(f"/returns/{A}/labels")
+        assert another.status_code == 409
+        assert another.json()["detail"] == "nothing has to be sent any more"
+        assert (await client.get(f"/returns/{B}")).status_code == 404
     assert goods["units"][0]["state"] == "inspected"
     assert goods["label"]["tracking_number"] == tracking
     assert [scan["what"] for scan in goods["tracking"]] == ["accepted"]

@@ -24,6 +24,7 @@ from services.fulfillment.model import LABEL_ATTEMPTS_MAX, LineFacts, UnitState
 from tests.unit.fulfillment.desk import Desk, bought
 from tests.unit.fulfillment.examples import (
     NOW,
+    ORDER,
     RENO,
     SEND_BY,
     A,
@@ -281,3 +282,19 @@ def test_every_state_tells_the_customer_what_comes_next() -> None:
     desk.send(scanned("accepted"))
     assert next_step(desk.goods()).who == "carrier"
     assert NOW < SEND_BY
+
+
+def another() -> messages.AnotherLabelWanted:
+    return messages.AnotherLabelWanted(order_id=ORDER, return_id=A)
+
+
+def test_goods_that_do_not_fit_into_one_parcel_get_one_more_label_at_a_time() -> None:
+    desk = approved(1, 2)
+    desk.send(another(), another())
+    assert len(desk.intents(BuyLabel)) == 2
+    desk.buys_label("T2")
+    assert [event.tracking_number for event in desk.events(ReturnLabelIssued)] == ["T1", "T2"]
+    desk.send(scanned("accepted", tracking="T2"), closed())
+    assert [wish.tracking_number for wish in desk.intents(VoidLabel)] == ["T1"]
+    desk.send(another())
+    assert len(desk.intents(BuyLabel)) == 2
