@@ -69,48 +69,53 @@ def rfc3339(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+def _issue(pages: Pages, order: LabelOrder, base_url: str) -> Json:
+    """The label of the order's reference, made if there is none yet."""
+    known = pages.get("label", order.reference)
+    if known is not None:
+        return known
+    tracking = free_number(pages, order.reference)
+    label = {
+        "reference": order.reference,
+        "return_id": order.return_id,
+        "order_id": order.order_id,
+        "carrier": CARRIER,
+        "tracking_number": tracking,
+        "label_url": f"{base_url}carrier/labels/{tracking}.pdf",
+        "qr_url": f"{base_url}carrier/labels/{tracking}.png",
+        "expires_at": rfc3339(time.time() + LABEL_VALID_SECONDS),
+        "status": "active",
+        "to": order.to,
+        "customs": order.customs,
+    }
+    pages.put("label", order.reference, label, parent=order.return_id)
+    pages.put("tracking", tracking, {"reference": order.reference})
+    return label
+
+
+def _buy(pages: Pages, order: LabelOrder, base_url: str) -> tuple[str, Json | None]:
+    """What goes wrong this time, and the label if one was made. Only `refused` lasts."""
+    mood = (pages.get("mood", "carrier") or {}).get("behaviour", "ok")
+    first = pages.count(f"label:{order.reference}") == 1
+    trouble = mood if first or mood == "refused" else "ok"
+    made = trouble not in ("refused", "timeout_before", "error_500_stored")
+    return trouble, _issue(pages, order, base_url) if made else None
+
+
 def routes(book: Book) -> APIRouter:
     router = APIRouter(prefix="/carrier", tags=["carrier"])
 
-    def issue(pages: Pages, order: LabelOrder, base_url: str) -> Json:
-        known = pages.get("label", order.reference)
-        if known is not None:
-            return known
-        tracking = free_number(pages, order.reference)
-        label = {
-            "reference": order.reference,
-            "return_id": order.return_id,
-            "order_id": order.order_id,
-            "carrier": CARRIER,
-            "tracking_number": tracking,
-            "label_url": f"{base_url}carrier/labels/{tracking}.pdf",
-            "qr_url": f"{base_url}carrier/labels/{tracking}.png",
-            "expires_at": rfc3339(time.time() + LABEL_VALID_SECONDS),
-            "status": "active",
-            "to": order.to,
-            "customs": order.customs,
-        }
-        pages.put("label", order.reference, label, parent=order.return_id)
-        pages.put("tracking", tracking, {"reference": order.reference})
-        return label
-
     @router.post("/labels", status_code=201)
     async def buy(order: LabelOrder, request: Request) -> JSONResponse:
-        mood = (book.pages.get("mood", "carrier") or {}).get("behaviour", "ok")
-        first = await book.write(lambda pages: pages.count(f"label:{order.reference}")) == 1
-        trouble = mood if first or mood == "refused" else "ok"
+        base_url = str(request.base_url)
+        trouble, label = await book.write(lambda pages: _buy(pages, order, base_url))
         if trouble == "refused":
             return JSONResponse(
                 {"code": "address_not_served", "message": "this address is not served"}, 422
             )
-        if trouble == "timeout_before":
+        if trouble.startswith("timeout"):
             await _hold(request)
-        if trouble in ("timeout_before", "error_500_stored"):
-            return JSONResponse({"code": "internal", "message": "try again"}, 500)
-        label = await book.write(lambda pages: issue(pages, order, str(request.base_url)))
-        if trouble == "timeout_after_success":
-            await _hold(request)
-        if trouble == "error_500_after_success":
+        if label is None or trouble == "error_500_after_success":
             return JSONResponse({"code": "internal", "message": "try again"}, 500)
         return JSONResponse(label, 201)
 
