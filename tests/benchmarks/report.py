@@ -19,6 +19,7 @@ from tests.benchmarks.w1 import Measured
 
 RESULTS = Path(__file__).parent / "results"
 MILLISECONDS = 1000
+ROUND_TRIPS_MAX = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +62,25 @@ class Report:
             "Kafka bytes per return": self._each(self.usage.message_bytes),
             "commits per return": round(self.usage.commits / returns, 1) if returns else None,
             "WAL bytes per return": self._each(self.usage.wal_bytes),
+            "SQL round trips per return, at most": self._round_trips(),
             "checker": "holds" if self.holds else "FAILED",
         } | {
             f"CPU-ms per return, {name}": round(MILLISECONDS * seconds / returns, 2)
             for name, seconds in sorted(self.usage.cpu_seconds.items())
             if returns
         } | {
+            f"messages per batch, {name}": round(self.usage.handled[name] / batches, 1)
+            for name, batches in sorted(self.usage.batches.items())
+            if batches
+        } | {
             f"resident MiB, {name}": round(size)
             for name, size in sorted(self.usage.resident_mib.items())
         }  # fmt: skip
+
+    def _round_trips(self) -> float:
+        """Of the pipeline's batches: a test holds each of them to this many."""
+        trips = ROUND_TRIPS_MAX * sum(self.usage.batches.values())
+        return round(trips / len(self.busy.settled_at), 1) if self.busy.settled_at else 0.0
 
     def _each(self, total: int) -> int:
         return round(total / len(self.busy.settled_at)) if self.busy.settled_at else 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -25,19 +26,26 @@ class Usage:
     wal_bytes: int = 0
     messages: int = 0
     message_bytes: int = 0
+    batches: dict[str, float] = field(default_factory=dict)
+    """Transactions of the pipeline, by service."""
+    handled: dict[str, float] = field(default_factory=dict)
+    """Messages in them, by service."""
 
     def since(self, before: Usage) -> Usage:
         return Usage(
-            cpu_seconds={
-                name: seconds - before.cpu_seconds.get(name, 0.0)
-                for name, seconds in self.cpu_seconds.items()
-            },
+            cpu_seconds=_less(self.cpu_seconds, before.cpu_seconds),
             resident_mib=self.resident_mib,
             commits=self.commits - before.commits,
             wal_bytes=self.wal_bytes - before.wal_bytes,
             messages=self.messages - before.messages,
             message_bytes=self.message_bytes - before.message_bytes,
+            batches=_less(self.batches, before.batches),
+            handled=_less(self.handled, before.handled),
         )
+
+
+def _less(after: dict[str, float], before: dict[str, float]) -> dict[str, float]:
+    return {name: value - before.get(name, 0.0) for name, value in after.items()}
 
 
 async def now(system: Any) -> Usage:
@@ -50,6 +58,7 @@ async def now(system: Any) -> Usage:
             processes[name] = [root, *root.children(recursive=True)]
     processes["driver"] = [psutil.Process()]
     commits, wal_bytes = await _postgres(addresses["databases"])
+    batches, handled = await _batches(addresses)
     return Usage(
         cpu_seconds={name: sum(map(_cpu, group)) for name, group in processes.items()},
         resident_mib={
@@ -61,7 +70,23 @@ async def now(system: Any) -> Usage:
         wal_bytes=wal_bytes,
         messages=await _messages(addresses["kafka"]),
         message_bytes=_log_bytes(Path(addresses["home"]) / "kafka"),
+        batches=batches,
+        handled=handled,
     )
+
+
+async def _batches(addresses: dict[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
+    """How many batches each service has handled, and how many messages were in them."""
+    batches, handled = {}, {}
+    async with httpx.AsyncClient(timeout=10) as client:
+        for name in addresses["databases"]:
+            page = (await client.get(f"{addresses[name]}/metrics")).text
+            for line in page.splitlines():
+                if line.startswith("returns_batch_messages_count{"):
+                    batches[name] = float(line.rpartition(" ")[2])
+                elif line.startswith("returns_batch_messages_sum{"):
+                    handled[name] = float(line.rpartition(" ")[2])
+    return batches, handled
 
 
 def _cpu(process: psutil.Process) -> float:
