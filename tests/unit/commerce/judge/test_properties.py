@@ -143,7 +143,7 @@ def all_of(bought: Json, steps: list[tuple[str, int]], **document: Any) -> list[
 
 
 @given(orders(), MODES, st.integers(0, 10**6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_sequence_of_partial_returns_sums_to_what_was_paid(
     bought: Json, mode: str, seed: int
 ) -> None:
@@ -179,7 +179,7 @@ def test_any_sequence_of_partial_returns_sums_to_what_was_paid(
 
 
 @given(orders(), policies(), st.integers(0, 10**6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_parts_of_an_approval_sum_to_it_exactly(bought: Json, terms: Json, seed: int) -> None:
     asked = request(*[wanted(each["line_id"], each["quantity"]) for each in bought["lines"]])
     facts = returnability(*[{"line_id": each["line_id"]} for each in bought["lines"]])
@@ -211,7 +211,7 @@ def test_the_parts_of_an_approval_sum_to_it_exactly(bought: Json, terms: Json, s
 
 
 @given(orders(), policies(), REASONS, CONDITIONS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_breakdown_adds_up_and_lines_sum_to_it(
     bought: Json, terms: Json, why: str, condition: str | None
 ) -> None:
@@ -269,7 +269,7 @@ def _mutated(value: Any, chance: random.Random, odd: list[Any]) -> Any:
 
 
 @given(orders(), policies(), REASONS, CONDITIONS, st.lists(ODD, min_size=1), st.integers(0, 10**6))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_judging_never_raises_on_any_document_that_can_be_read(
     bought: Json, terms: Json, why: str, condition: str | None, odd: list[Any], seed: int
 ) -> None:
