@@ -30,9 +30,9 @@ from services.fulfillment.messages import (
 )
 from services.fulfillment.warehouse import Warehouse
 
-FRESH = timedelta(seconds=45)
+FRESH = timedelta(seconds=10)
 """Less than an effect's lease. An older intent may have been carried out by a process that died
-before it could say so, and carriers forget idempotency keys: it is looked up, not repeated."""
+before it could say so, and carriers forget idempotency keys: it is looked up first."""
 
 
 class Labels:
@@ -47,10 +47,11 @@ class Labels:
         return self._sandbox if wish.test else self._carrier
 
     async def buy(self, wish: BuyLabel) -> Message:
-        if self._clock.now() - wish.intended_at > FRESH:
-            return _unknown(wish, "somebody may have carried it out before")
+        carrier = self._for(wish)
         try:
-            label = await self._for(wish).buy(wish)
+            stale = self._clock.now() - wish.intended_at > FRESH
+            label = await carrier.find(wish) if stale else None
+            label = label or await carrier.buy(wish)
         except CarrierRefused as no:
             return LabelRefused(
                 order_id=wish.order_id,
