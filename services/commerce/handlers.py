@@ -28,7 +28,7 @@ def on_order(work: CommerceWork, message: OrderSnapshot) -> None:
     disputes = known.disputes if known is not None else ()
     work.put_order(Order.of(message, disputes))
     for dossier in work.waiting_for(message):
-        _decide(work, dossier, message)
+        _decide(work, dossier, message, order_id=message.order_id)
 
 
 def on_request(work: CommerceWork, message: ReturnRequest) -> None:

@@ -15,7 +15,7 @@ from contracts.decisions import (
     ReturnClosed,
     ReturnDecisionMade,
 )
-from contracts.lifecycle import ReturnStatusChanged
+from contracts.lifecycle import Party, ReturnStatusChanged
 from contracts.orders import OrderSnapshot
 from contracts.requests import Requester, ReturnRequest, VerifiedBy
 from services.chassis.decision import Deadline, Decision, Effect
@@ -202,6 +202,22 @@ class Draft:
             ),
         )
         self._watch(number, until)
+        if standing.party is Party.REVIEWER and not same:
+            self.notify("waits for a person")
+
+    def notify(self, what: str) -> None:
+        """E-mail to the policy's escalation address, where e-mail can be sent."""
+        current, shown = self.current, self.current.shown
+        if not self.desk.notify or shown is None:
+            return
+        mail = messages.NotifyReviewers(
+            return_id=current.return_id,
+            to=self.policy.escalation.email,
+            subject=f"Return {current.return_id} {what}",
+            text=f"Return {current.return_id}: {shown.status}, {current.escalation or what}.",
+        )
+        id_ = f"notify:{current.return_id}:{shown.number}:{what}"
+        self.effects.append(Effect(id=id_, payload=mail))
 
     def _watch(self, number: int, until: datetime | None, *, again: bool = False) -> None:
         message = messages.WaitOver(return_id=self.current.return_id, number=number, again=again)

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from contracts.decisions import EscalationReason
 from contracts.lifecycle import Party, Status
 from contracts.quarantine import RecordQuarantined
-from services.chassis.decision import Effect
 from services.commerce.decide import asking, intake, release
 from services.commerce.decide.draft import Draft
-from services.commerce.messages import NotifyReviewers, WaitOver
+from services.commerce.messages import WaitOver
 from services.commerce.model import CHOICE_WAIT, GRACE, REVIEW_WAIT, ReplacementState
 
 OWNED_BY_OTHERS = frozenset({Party.FULFILLMENT, Party.PAYMENT})
@@ -43,7 +42,7 @@ def _facts_missing(draft: Draft) -> None:
 
 def _remind(draft: Draft) -> None:
     """Reminded and raised to the escalation address; never decided by itself."""
-    notify(draft, "still waits for a person")
+    draft.notify("still waits for a person")
     draft.show(anew=True)
 
 
@@ -60,7 +59,7 @@ def _no_choice(draft: Draft) -> None:
         draft.change(shown=shown.model_copy(update={"party": Party.REVIEWER, "overdue": 0}))
         draft.show(anew=True)
         return
-    notify(draft, "waits for the customer's choice of another way to pay")
+    draft.notify("waits for the customer's choice of another way to pay")
     draft.change(shown=shown.model_copy(update={"overdue": 1}))
     draft.wait_longer(CHOICE_WAIT - REVIEW_WAIT)
 
@@ -124,19 +123,3 @@ def quarantined(draft: Draft, message: RecordQuarantined) -> None:
     }
     draft.escalate(EscalationReason.QUARANTINED_MESSAGE, {"record": record})
     draft.show()
-
-
-def notify(draft: Draft, what: str) -> None:
-    """E-mail to the policy's escalation address, once for each status."""
-    if not draft.desk.notify:
-        return
-    current, shown = draft.current, draft.current.shown
-    assert shown is not None
-    mail = NotifyReviewers(
-        return_id=current.return_id,
-        to=draft.policy.escalation.email,
-        subject=f"Return {current.return_id} {what}",
-        text=f"Return {current.return_id}: {shown.status}, {current.escalation or 'no reason'}.",
-    )
-    number = f"{shown.number}:{shown.overdue}"
-    draft.effects.append(Effect(id=f"notify:{current.return_id}:{number}", payload=mail))

@@ -12,7 +12,7 @@ from contracts.decisions import RefundReleased, ReturnDecisionMade
 from contracts.lifecycle import ReturnStatusChanged
 from contracts.orders import OrderSnapshot
 from contracts.requests import ReturnRequest
-from services.chassis.decision import Deadline, Decision
+from services.chassis.decision import Deadline, Decision, Effect
 from services.commerce import messages
 from services.commerce.decide import intake, table
 from services.commerce.decide.draft import WAIT, Desk
@@ -33,8 +33,10 @@ class Play:
     others: tuple[Dossier, ...] = ()
     now: datetime = examples.NOW
     promise: Promise | None = None
+    mail: bool = False
     dossier: Dossier = field(init=False)
     heard: list[Message] = field(default_factory=list)
+    mails: list[Effect] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     deadlines: dict[str, Deadline] = field(default_factory=dict)
 
@@ -49,6 +51,7 @@ class Play:
             policy=lambda at: self.policy,
             order=Order.of(self.order) if self.order is not None else None,
             others=self.others,
+            notify=self.mail,
         )
 
     def ask(self, request: ReturnRequest | None = None) -> Play:
@@ -63,6 +66,7 @@ class Play:
     def _took(self, decision: Decision[Dossier]) -> Play:
         self.dossier = decision.state
         self.heard.extend(decision.events)
+        self.mails.extend(decision.effects)
         if decision.ignored is not None:
             self.ignored.append(decision.ignored)
         for each in decision.deadlines:

@@ -283,3 +283,19 @@ def test_numbers_count_without_gaps_and_previous_is_always_the_one_before() -> N
     changes = play.all(ReturnStatusChanged)
     assert [each.number for each in changes] == list(range(1, len(changes) + 1))
     assert [each.previous for each in changes[1:]] == [each.status for each in changes[:-1]]
+
+
+def test_a_document_that_proves_the_sending_pays_once_a_person_accepts_it() -> None:
+    play = Play(policy=policy(refund_on="proof_of_sending")).approved()
+    play.say(evidence(play, purpose="proof_of_sending"))
+    assert (play.statuses[-1], play.all(RefundReleased)) == ("awaiting_review", [])
+    play.say(review(play, ReviewDecision.APPROVE)).reserve()
+    assert play.released.amount == 22200
+    assert play.statuses[-1] == "in_transit"
+
+
+def test_people_are_written_to_when_a_case_is_theirs_and_reminded_a_day_later() -> None:
+    play = Play(policy=over_the_limit(), mail=True).ask().assessed()
+    assert len(play.mails) == 1
+    play.wait_over()
+    assert len({each.id for each in play.mails}) == 2
