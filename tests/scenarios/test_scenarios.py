@@ -20,14 +20,22 @@ from services.ops.demo.scenarios import BY_NAME, SCENARIOS
 from services.ops.demo.timeline import Line
 from tests.blackbox.world import World
 
-SERVICES = ("commerce", "fulfillment", "payment", "gateway", "sandbox")
 MOMENTS: dict[str, type[Message]] = {
     "asked": ReturnRequest,
     "decided": ReturnDecisionMade,
     "received": ReturnReceived,
     "paying": RefundPending,
 }
-KILLS = tuple((service, moment) for service in SERVICES for moment in MOMENTS)
+KILLS = (
+    ("commerce", "asked"),
+    ("commerce", "received"),
+    ("fulfillment", "decided"),
+    ("gateway", "received"),
+    ("payment", "decided"),
+    ("payment", "paying"),
+    ("sandbox", "paying"),
+)
+"""Where each service has most to lose; all twenty pairs hold, but take minutes."""
 
 
 def say_nothing(heard: Heard, line: Line) -> None:
