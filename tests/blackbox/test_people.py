@@ -116,6 +116,16 @@ async def test_a_claim_with_number_and_email_finds_the_order(stranger: Stranger)
     assert seen["order_id"] == order["order_id"]
 
 
+async def test_a_claim_is_taken_up_when_its_order_turns_up_late(stranger: Stranger) -> None:
+    order = an_order()
+    claim = {"order_number": order["order_number"], "email": order["buyer"]["email"].upper()}
+    return_id = await stranger.ask(a_request(order, order_id=None, claim=claim))
+    assert (await stranger.case(return_id))["reason"] == "order_not_found"
+    await stranger.place(order)
+    seen = await stranger.reaches(return_id, "awaiting_physical_receipt")
+    assert seen["order_id"] == order["order_id"]
+
+
 async def test_a_bad_body_names_each_field(stranger: Stranger) -> None:
     order = an_order()
     request = a_request(order)
