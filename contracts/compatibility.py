@@ -67,7 +67,8 @@ class _Comparison:
         for choice in before.get("anyOf", [before]):
             tried = [self.narrower(choice, each, path) for each in after.get("anyOf", [after])]
             if all(tried):
-                found += min(tried, key=len)
+                closest: list[str] = min(tried, key=len)
+                found += closest
         return found
 
     def _values(self, before: Schema, after: Schema, path: str) -> list[str]:
