@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Self
 
 from pydantic import Field
 
-from contracts.base import Instant, Part
+from contracts.base import Part
 from contracts.decisions import (
     EscalationReason,
     LegalBasis,
@@ -136,7 +136,7 @@ class Exchange(Part):
     sku: str
     quantity: int
     ship_on: ShipOn
-    ship_by: Instant | None = None
+    ship_by: datetime | None = None
     state: ReplacementState = ReplacementState.NONE
     waited: bool = False
 
@@ -150,7 +150,7 @@ class Terms(Part):
     method: Method
     refund_on: RefundOn | None = None
     label_provided: bool = False
-    send_by: Instant | None = None
+    send_by: datetime | None = None
     legal_basis: LegalBasis
     payable: Mapping[str, tuple[int, ...]] | None = None
     """The units that the decision releases; None: all of them once their condition holds."""
@@ -164,7 +164,7 @@ class Shown(Part):
     number: int
     status: Status
     party: Party
-    until: Instant | None = None
+    until: datetime | None = None
     explanation: str = ""
     overdue: int = 0
     """How often its time ran out without anything happening."""
@@ -183,8 +183,8 @@ class Promise(Part):
     quote_id: str
     amount: int | None = None
     currency: str | None = None
-    valid_until: Instant | None = None
-    acknowledged_at: Instant | None = None
+    valid_until: datetime | None = None
+    acknowledged_at: datetime | None = None
 
 
 class Reversal(Part):
@@ -204,7 +204,7 @@ class Return(Part):
     customer_id: str | None = None
     test: bool = False
     state: State = State.REQUESTED
-    requested_at: Instant
+    requested_at: datetime
     claim: tuple[str, str] | None = None
     """(order number, e-mail) in lower case, while no order is known."""
     proven: bool = False
@@ -239,9 +239,9 @@ class Return(Part):
     reserved_sequence: int = 0
     units: tuple[Unit, ...] = ()
     labelled: bool = False
-    sent_at: Instant | None = None
-    delivered_at: Instant | None = None
-    received_at: Instant | None = None
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+    received_at: datetime | None = None
     weight_deviation_bps: int = 0
     parts: tuple[Released, ...] = ()
     refunds: tuple[Refund, ...] = ()
