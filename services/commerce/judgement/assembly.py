@@ -39,6 +39,9 @@ from services.commerce.policy import weights
 from services.commerce.quote import calculation
 from services.commerce.risk.scorecard import SCORECARD_VERSION
 
+LAW = LawReference(version=LAW_VERSION)
+BESIDE_THE_POLICY = {"policy"}
+"""The policy has a fingerprint of its own, made once."""
 AGENT = DecidedBy(kind=DeciderKind.AGENT, id="commerce")
 
 
@@ -237,7 +240,7 @@ def base(
         fraud_probability=probability,
         findings=findings,
         policy=PolicyReference(id=case.policy.policy, version=case.policy.version),
-        law=LawReference(version=LAW_VERSION),
+        law=LAW,
         legal_basis=basis,
         facts=FactsUsed(
             order_version=order.version if order is not None else None,
@@ -253,26 +256,9 @@ def base(
 
 def inputs_sha256(case: Case) -> str:
     """Over all that was looked at: the same inputs give the same hash, and the same decision."""
-    digest = hashlib.sha256()
-    digest.update(f"{LAW_VERSION} {SCORECARD_VERSION} {case.policy.fingerprint}\n".encode())
-    parts = (
-        case.order,
-        case.request,
-        case.returnability,
-        case.refundability,
-        case.history,
-        case.inspection,
-        *case.earlier,
-    )
-    for part in parts:
-        digest.update(b"-" if part is None else part.model_dump_json().encode())
-        digest.update(b"\n")
-    digest.update(
-        f"{case.now.isoformat()} {case.sequence} {case.timed_out} {sorted(case.released.items())}"
-        f" {sorted(case.counted.items())}"
-        f" {case.linked} {case.sent_at} {case.received_at} {case.extra_findings}".encode()
-    )
-    return digest.hexdigest()
+    rules = f"{LAW_VERSION} {SCORECARD_VERSION} {case.policy.fingerprint}\n"
+    looked_at = case.model_dump_json(exclude=BESIDE_THE_POLICY, warnings=False)
+    return hashlib.sha256(f"{rules}{looked_at}".encode()).hexdigest()
 
 
 def rejected(

@@ -72,24 +72,25 @@ def _settled(
             channel=case.request.channel.type,
         ),
     )
-    entry = replace(entry, applied=applied)
     if not entry.stands:
-        return entry
-    if is_excluded(entry, law):
-        return replace(entry, verdict=Verdict.REJECTED, units=())
-    late = _days_late(case, order, entry, bought, law)
-    fee = applied.settings.restocking_fee_bps
-    if case.returnability is not None:
-        fee = max(fee, _handling_fee(case, bought.line_id))
-    if entry.fault or entry.withdrawal is not None:
-        fee = 0
-    return replace(entry, days_late=late, fee_bps=fee)
+        return replace(entry, applied=applied)
+    if _is_excluded(applied.settings, entry, law):
+        return replace(entry, applied=applied, verdict=Verdict.REJECTED, units=())
+    fee = 0
+    if not entry.fault and entry.withdrawal is None:
+        fee = max(applied.settings.restocking_fee_bps, _handling_fee(case, bought.line_id))
+    late = _days_late(case, order, entry, applied.settings, law)
+    return replace(entry, applied=applied, days_late=late, fee_bps=fee)
 
 
 def is_excluded(entry: Entry, law: Protection) -> bool:
     """The closed list: policy takes nothing of this kind back, no law and no fault gives it."""
+    return _is_excluded(entry.settings, entry, law)
+
+
+def _is_excluded(settings: Settings, entry: Entry, law: Protection) -> bool:
     return (
-        not entry.settings.returnable
+        not settings.returnable
         and entry.withdrawal is None
         and entry.right is None
         and not entry.fault
@@ -98,7 +99,8 @@ def is_excluded(entry: Entry, law: Protection) -> bool:
 
 
 def _handling_fee(case: Case, line_id: str) -> int:
-    assert case.returnability is not None
+    if case.returnability is None:
+        return 0
     return max(
         (line.restocking_fee_bps for line in case.returnability.lines if line.line_id == line_id),
         default=0,
@@ -142,28 +144,30 @@ def _later(instant: datetime, wait: timedelta) -> datetime:
 
 
 def last_day(
-    case: Case, order: OrderSnapshot, entry: Entry, bought: OrderLine, law: Protection
+    case: Case, order: OrderSnapshot, entry: Entry, settings: Settings, law: Protection
 ) -> date | None:
     """The last day in time, by policy or by law, whichever is later; None: it has no end yet."""
+    assert entry.bought is not None
+    line_id = entry.bought.line_id
     delivered = floor.delivered_by_line(case)
-    start = window_start(entry.settings, order, bought.line_id, delivered)
-    last = zones.days_after(law.place.date_of(start), entry.settings.window_days)
+    start = window_start(settings, order, line_id, delivered)
+    last = zones.days_after(law.place.date_of(start), settings.window_days)
     if law.withdrawal is not None and entry.excluded is None:
         statutory = floor.last_day(entry, law)
         if statutory is None:
             return None
         last = max(last, statutory)
     if entry.conformity is not None:
-        arrived = window_start(Settings(), order, bought.line_id, delivered)
+        arrived = window_start(Settings(), order, line_id, delivered)
         last = max(last, floor.conformity_until(law, arrived) or last)
     return last
 
 
 def _days_late(
-    case: Case, order: OrderSnapshot, entry: Entry, bought: OrderLine, law: Protection
+    case: Case, order: OrderSnapshot, entry: Entry, settings: Settings, law: Protection
 ) -> int:
     """Calendar days where the buyer is since the last day in time."""
-    last = last_day(case, order, entry, bought, law)
+    last = last_day(case, order, entry, settings, law)
     if last is None:
         return 0
     return max((law.place.date_of(floor.judged_at(case)) - last).days, 0)
