@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from services.chassis import telemetry
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.commerce import handlers, mail, messages
+from services.commerce.law import periods
 from services.commerce.policy.loader import PolicyRefused
 from services.commerce.policy.source import PolicySource
 from services.commerce.policy.versions import Versions
@@ -17,6 +19,7 @@ from services.commerce.store import CommerceWork
 
 NAME = "commerce"
 POLICY_LOOK_EVERY = timedelta(seconds=1)
+CALENDAR_TO_WARM_UP = ("US", 2026)
 
 
 class Policies:
@@ -43,6 +46,8 @@ class Policies:
 def build(settings: Settings, pool: Any) -> Service[CommerceWork]:
     """The service. Raises SystemExit with every fault of a policy that cannot be loaded."""
     policies = policies_of(settings)
+    # The calendars load for up to a second: beside the start, not inside the first decision.
+    Thread(target=periods.holidays_of, args=CALENDAR_TO_WARM_UP, daemon=True).start()
     notify = bool(settings.smtp_url)
     return Service(
         name=NAME,
