@@ -12,8 +12,9 @@ from services.chassis.checkpoint import checkpoint
 from services.chassis.clock import Clock
 from services.chassis.errors import Transient
 from services.chassis.service import Again, Executor
-from services.payment import messages, store
+from services.payment import messages
 from services.payment.audit import reconcile
+from services.payment.claims import Claims
 from services.payment.messages import RefundSubmitted, Result, SubmitRefund
 from services.payment.model import (
     KEY_TRUSTED_HOURS_MAX,
@@ -39,6 +40,7 @@ class Effects:
         self._processors = processors
         self._pool = pool
         self._clock = clock
+        self._claims = Claims(pool, clock)
 
     def executors(self) -> dict[type[Message], Executor]:
         return {
@@ -110,7 +112,7 @@ class Effects:
         there = looks[0].refund(intent.refund_id)
         if intent.method is PROCESSOR_METHOD and there is not None:
             return _result(intent, Result.SEEN, looks, seen=there)
-        if not await store.claim(self._pool, intent, self._clock.now()):
+        if not await self._claims.take(intent):
             return _result(intent, Result.NO_ANSWER, looks, explanation="interrupted")
         checkpoint("after_claim")
         if self._clock.now() - began_at > LOOK_TRUSTED:

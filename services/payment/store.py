@@ -111,19 +111,30 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
     $7::timestamptz[])
 ON CONFLICT DO NOTHING
 """
-# Outside the pipeline, right before a submission: only one executor ever gets a row.
+# Outside the pipeline, right before submissions: of any number of executors one gets the row.
 CLAIM = """
 INSERT INTO submissions (refund_id, attempt, tries, idempotency_key, at)
-VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING refund_id
+SELECT refund_id, attempt, tries, key, $5::timestamptz
+FROM unnest($1::text[], $2::integer[], $3::integer[], $4::text[])
+    AS wanted (refund_id, attempt, tries, key)
+ORDER BY refund_id, attempt, tries
+ON CONFLICT DO NOTHING RETURNING refund_id, attempt, tries
 """
 
 
-async def claim(pool: Any, intent: messages.SubmitRefund, now: datetime) -> bool:
-    """Take the right to submit this try; False where somebody had it already."""
-    row = await pool.fetchval(
-        CLAIM, intent.refund_id, intent.attempt, intent.tries, intent.key, now
+async def claim(
+    pool: Any, intents: Sequence[messages.SubmitRefund], now: datetime
+) -> set[tuple[str, int, int]]:
+    """Take the right to submit these tries; which of them (refund, attempt, try) are ours."""
+    rows = await pool.fetch(
+        CLAIM,
+        [each.refund_id for each in intents],
+        [each.attempt for each in intents],
+        [each.tries for each in intents],
+        [each.key for each in intents],
+        now,
     )
-    return row is not None
+    return {(row["refund_id"], row["attempt"], row["tries"]) for row in rows}
 
 
 @dataclass(kw_only=True)

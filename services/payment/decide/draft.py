@@ -278,8 +278,12 @@ class Draft:
         id_ = f"submit:{refund.refund_id}:{refund.attempt}:{refund.tries}"
         self.effects.append(Effect(id=id_, payload=payload, not_before=not_before))
 
-    def look_up(self, refund: Refund) -> Refund:
-        """Intend to ask the processor what became of a refund."""
+    def look_up(self, refund: Refund, *, poll: bool = False) -> Refund:
+        """Intend to ask the processor what became of a refund.
+
+        A poll that finds the last one still waiting adds nothing; news always asks again, for a
+        look-up under way may have read before it.
+        """
         payload = messages.LookUpRefund(
             order_id=self.order.order_id,
             refund_id=refund.refund_id,
@@ -287,7 +291,7 @@ class Draft:
             processor_reference=refund.processor_reference,
             test=refund.test,
         )
-        id_ = f"look:{refund.refund_id}:{refund.looks}"
+        id_ = f"look:{refund.refund_id}:{'poll' if poll else refund.looks}"
         self.effects.append(Effect(id=id_, payload=payload))
         return self.keep(refund.model_copy(update={"looks": refund.looks + 1}))
 

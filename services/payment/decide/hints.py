@@ -88,11 +88,10 @@ def poll(order: OrderMoney, message: messages.PollDue, facts: Facts) -> MoneyDec
         return draft.decision()
     if refund.held:
         for payment in draft.payments_of(refund):
-            why = f"{refund.refund_id}:{payment.payment_id}:{refund.looks}"
+            why = f"{refund.refund_id}:{payment.payment_id}:poll"
             draft.look_at(payment, test=refund.test, why=why)
-        refund = draft.keep(refund.model_copy(update={"looks": refund.looks + 1}))
     else:
-        refund = draft.look_up(refund)
+        refund = draft.look_up(refund, poll=True)
     draft.poll_later(refund)
     return draft.decision()
 
@@ -105,7 +104,7 @@ def watch(order: OrderMoney, message: messages.WatchDue, facts: Facts) -> MoneyD
     if payment is None or dispute is None or dispute.state is not DisputeState.OPEN:
         draft.ignored = "no dispute is open"
         return draft.decision()
-    why = f"watch:{payment.payment_id}:{message.test}:{message.nth}"
+    why = f"watch:{payment.payment_id}:{message.test}"
     draft.look_at(payment, test=message.test, why=why)
     standing.watch(draft, payment.payment_id, test=message.test, nth=message.nth)
     return draft.decision()

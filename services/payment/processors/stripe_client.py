@@ -26,7 +26,7 @@ API_VERSION = "2026-10-28.endive"
 """Pinned: the shapes below are of this version, whatever the account's default."""
 CONNECT_SECONDS_MAX = 5.0
 READ_SECONDS_MAX = 10.0
-CONNECTIONS_MAX = 64
+CONNECTIONS_MAX = 32
 KEEP_SECONDS_MAX = 4.0
 """Shorter than servers keep idle connections: a request on a dying one would have no answer."""
 PAGE = 100
@@ -201,15 +201,15 @@ class StripeProcessor:
     async def find(
         self, payment: PaymentFacts, refund_id: str, reference: str | None = None
     ) -> SeenRefund | None:
-        if reference is not None:
-            return _refund(
-                await self._ask(
-                    self._client.v1.refunds.retrieve_async(
-                        reference, {"expand": ["balance_transaction"]}
+        try:
+            if reference is not None:
+                return _refund(
+                    await self._ask(
+                        self._client.v1.refunds.retrieve_async(
+                            reference, {"expand": ["balance_transaction"]}
+                        )
                     )
                 )
-            )
-        try:
             refunds = await self._refunds(payment.reference)
         except ProcessorError as error:
             if error.trouble.code == "resource_missing":
