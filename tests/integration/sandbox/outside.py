@@ -95,7 +95,11 @@ class Sandbox:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "services.sandbox"], env=self._environment
         )
-        wait_until(self._answers, seconds=60)
+        try:
+            wait_until(self._answers, seconds=60)
+        except BaseException:
+            self.kill()
+            raise
 
     def _answers(self) -> bool:
         try:
