@@ -47,6 +47,7 @@ class Supervisor:
         self._running: dict[str, Process] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._was_ready = False
 
     async def start(self, service: str) -> None:
         """Start `python -m services.<service>` and keep it running until `stop`."""
@@ -82,6 +83,7 @@ class Supervisor:
                             f" see its log {self._log(service)}"
                         )
                     await asyncio.sleep(READY_POLL_SECONDS)
+        self._was_ready = True
 
     async def _keep(self, service: str, process: Process) -> None:
         early_ends = 0
@@ -92,7 +94,8 @@ class Supervisor:
                 return
             lived = time.monotonic() - started
             early_ends = 0 if lived > STABLE_SECONDS else early_ends + 1
-            if early_ends > EARLY_ENDS_MAX and code > 0:
+            # One that worked before is tried for ever: what it lacks may come back.
+            if early_ends > EARLY_ENDS_MAX and code > 0 and not self._was_ready:
                 said = processes.tail(self._log(service)).splitlines() or ["nothing"]
                 raise StartFailed(f"{service} keeps ending ({said[-1]})")
             pause = min(BACKOFF_SECONDS_MIN * 2 ** max(early_ends - 1, 0), BACKOFF_SECONDS_MAX)

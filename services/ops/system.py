@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from services.ops import home, stack
+from services.ops.embedded.processes import StartFailed
 from services.ops.stack import SERVICES, Stack
 from services.ops.supervisor import Say, Supervisor
 
@@ -24,6 +25,7 @@ class System:
         self.supervisor = Supervisor(
             parts.environment, parts.home / "logs", say=say, on_change=self.publish
         )
+        self.watching: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def addresses(self) -> dict[str, Any]:
@@ -48,7 +50,10 @@ class System:
         await self.supervisor.wait_until_ready({name: self.parts.url(name) for name in SERVICES})
 
     async def watch(self) -> None:
-        """Start the embedded broker and database again when they end; never returns."""
+        """Start the embedded broker and database again when they end; never returns.
+
+        Raises StartFailed when one cannot be started again.
+        """
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             for what in await asyncio.to_thread(self.parts.ended):
@@ -66,15 +71,13 @@ async def running(folder: Path, *, keep: bool, say: Say) -> AsyncIterator[System
     with home.claimed(folder):
         parts = stack.start(folder, keep=keep)
         system = System(parts, say)
-        watching: asyncio.Task[None] | None = None
         try:
             await system.start()
-            watching = asyncio.create_task(system.watch())
+            system.watching = asyncio.create_task(system.watch())
             yield system
         finally:
-            if watching is not None:
-                watching.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await watching
+            system.watching.cancel()
+            with suppress(asyncio.CancelledError, StartFailed):
+                await system.watching
             await system.supervisor.stop()
             parts.stop()

@@ -35,7 +35,7 @@ async def _run(json: bool) -> None:
             console.print_json(started.addresses)
         else:
             _print(started)
-        await asyncio.Event().wait()
+        await started.watching
 
 
 def _print(started: System) -> None:
