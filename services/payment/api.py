@@ -7,10 +7,13 @@ import io
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query, Request, Response
+import asyncpg
+from fastapi import FastAPI, Path, Query, Request, Response
 from prometheus_client import Counter
+from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
+from contracts.base import Currency, Identifier, MinorUnits
 from services.chassis.errors import Transient
 from services.chassis.http import Problem
 from services.chassis.keys import ApiKeys
@@ -18,13 +21,25 @@ from services.chassis.runtime import Runtime
 from services.payment import webhooks
 from services.payment.app import PaymentService
 from services.payment.audit import proof, reconcile, store
+from services.payment.decide.credit import Overdrawn
 from services.payment.intake import Intake
-from services.payment.messages import ScheduleReconciliation
+from services.payment.messages import DebitKind, DebitStoreCredit, ScheduleReconciliation
 from services.payment.processors.breaker import CircuitOpen
 from services.payment.processors.port import ProcessorError
+from services.payment.store import PaymentWork
 
 WEBHOOKS = Counter("payment_webhooks_total", "Events from processors", ["outcome"])
-READ = "returns:read"
+READ, WRITE = "returns:read", "orders:write"
+
+
+class Debit(BaseModel):
+    """What is taken off a customer's store credit; `amount` in minor units."""
+
+    debit_id: Identifier
+    kind: DebitKind
+    amount: Annotated[MinorUnits, Field(gt=0)]
+    currency: Currency
+    order_id: Identifier
 
 
 def routes(app: FastAPI, runtime: Runtime) -> None:
@@ -129,6 +144,23 @@ def _books(app: FastAPI, runtime: Runtime) -> None:
         keys.allow(request, READ)
         rows = await runtime.pool.fetch(store.STORE_CREDIT, customer_id)
         return {"customer_id": customer_id, "balances": [dict(row) for row in rows]}
+
+    @app.post("/store-credits/{customer_id}/debits", status_code=201)
+    async def debit(
+        request: Request, customer_id: Annotated[str, Path(max_length=200)], body: Debit
+    ) -> dict[str, Any]:
+        """Spend store credit, or let it expire; the same debit_id again changes nothing."""
+        keys.allow(request, WRITE)
+        message = DebitStoreCredit(customer_id=customer_id, **body.model_dump())
+        try:
+            work = await runtime.submit(message)
+        except (Overdrawn, asyncpg.CheckViolationError):
+            raise Problem(409, "the customer holds less store credit than that") from None
+        assert isinstance(work, PaymentWork)
+        known = work.known_debits.get(message.debit_id)
+        if known is not None and known != message:
+            raise Problem(409, "this debit_id was used for something else")
+        return message.model_dump(mode="json")
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

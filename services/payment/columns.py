@@ -149,3 +149,17 @@ def event(
         order_id or None,
         now,
     )
+
+
+def debit(
+    row: messages.DebitStoreCredit, order_id: str, cause: str, now: datetime
+) -> tuple[Any, ...]:
+    return (
+        row.debit_id,
+        row.customer_id,
+        row.kind.value,
+        row.amount,
+        row.currency,
+        order_id,
+        now,
+    )

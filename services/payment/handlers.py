@@ -21,6 +21,7 @@ from services.chassis.service import Handler
 from services.payment import messages
 from services.payment.decide import (
     assessment,
+    credit,
     hints,
     orders,
     outcome,
@@ -119,6 +120,18 @@ def on_webhook(work: PaymentWork, message: messages.WebhookReceived) -> None:
         work.settle(hints.webhook(order, message, work.facts(order, cause)), cause)
 
 
+def on_debit(work: PaymentWork, message: messages.DebitStoreCredit) -> None:
+    """Raises Overdrawn, which the caller over HTTP gets to hear."""
+    if message.debit_id in work.known_debits:
+        work.ignore("debit seen before")
+        return
+    account = (message.customer_id, message.currency)
+    posting = credit.debit(message, work.credit_of.get(account, 0))
+    by = (message.order_id, work.message.causation_id)
+    work.booked.postings.append((posting, *by))
+    work.booked.debits.append((message, *by))
+
+
 def on_schedule(work: PaymentWork, message: Message) -> None:
     work.deadline(hints.next_reconciliation(work.now))
 
@@ -161,6 +174,7 @@ HANDLERS: Mapping[type[Message], Handler] = {
     messages.WatchDue: of_order(hints.watch),
     messages.ReversalCharged: of_order(reversal.charged),
     messages.WebhookReceived: on_webhook,
+    messages.DebitStoreCredit: on_debit,
     messages.RefundDoubted: of_refund(hints.doubted),
     messages.ScheduleReconciliation: on_schedule,
     messages.ReconciliationDue: on_reconciliation_due,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from contracts.base import Message
+from pydantic import Field
+
+from contracts.base import Currency, Identifier, Message, MinorUnits
 from contracts.requests import Method
 from services.payment.model import PaymentFacts, PaymentLook, SeenRefund
 
@@ -188,3 +191,20 @@ class RefundDoubted(Message):
 
     order_id: str
     refund_id: str
+
+
+class DebitKind(StrEnum):
+    REDEEMED = "redeemed"
+    EXPIRED = "expired"
+
+
+class DebitStoreCredit(Message):
+    """Store credit is spent on an order, or has expired. The same id again is the same debit."""
+
+    debit_id: Identifier
+    customer_id: Identifier
+    kind: DebitKind
+    amount: Annotated[MinorUnits, Field(gt=0)]
+    currency: Currency
+    order_id: Identifier
+    """The order that it pays, or that it came from."""

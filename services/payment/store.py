@@ -22,6 +22,7 @@ from services.payment.decide.draft import (
 )
 from services.payment.decide.legs import series_of
 from services.payment.decide.orders import loyalty_account
+from services.payment.messages import DebitStoreCredit
 from services.payment.model import OrderMoney, Refund
 
 CREDIT_NOTES = "~credit-notes"
@@ -49,6 +50,23 @@ FROM order_money AS o WHERE order_id = ANY($1::text[])
 """
 # An event is stored once and for ever.
 LOAD_EVENTS = "SELECT event_id FROM webhook_events WHERE event_id = ANY($1::text[])"
+# Under the lock of the customer; a refund may add to the balance meanwhile, and a reversal that
+# takes from it meets the ledger's CHECK.
+LOAD_CREDIT = """
+SELECT holder, unit, balance FROM account_balances
+WHERE book = 'store_credit' AND holder = ANY($1::text[]) AND NOT test
+"""
+# A debit is stored once and for ever.
+LOAD_DEBITS = """
+SELECT debit_id, customer_id, kind, amount, currency, order_id FROM store_credit_debits
+WHERE debit_id = ANY($1::text[])
+"""
+# A second debit of the same id fails.
+INSERT_DEBITS = """
+INSERT INTO store_credit_debits (debit_id, customer_id, kind, amount, currency, order_id, at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[],
+    $7::timestamptz[])
+"""
 # Under the lock of CREDIT_NOTES: the next number is the last one plus one, without gaps.
 LOAD_LAST_NOTES = """
 SELECT series, max(ordinal) AS last FROM credit_notes WHERE series = ANY($1::text[])
@@ -147,6 +165,7 @@ class Booked:
     notes: list[tuple[CreditNote, str, str]] = field(default_factory=list)
     credits: list[tuple[StoreCredit, str, str]] = field(default_factory=list)
     events: list[tuple[messages.WebhookReceived, str, str]] = field(default_factory=list)
+    debits: list[tuple[messages.DebitStoreCredit, str, str]] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
@@ -164,7 +183,9 @@ class PaymentWork(UnitOfWork):
     """Orders that came in a new version."""
     _last_notes: dict[str, int] = field(init=False, default_factory=dict)
     _points: dict[str, int] = field(init=False, default_factory=dict)
-    _credit: dict[tuple[str, str], int] = field(init=False, default_factory=dict)
+    known_debits: dict[str, DebitStoreCredit] = field(init=False, default_factory=dict)
+    credit_of: dict[tuple[str, str], int] = field(init=False, default_factory=dict)
+    """(customer, currency) -> store credit, as this batch has left it."""
 
     async def keys(
         self, connection: AnyConnection, received: Sequence[Received]
@@ -185,6 +206,8 @@ class PaymentWork(UnitOfWork):
         order_id: str | None = getattr(body, "order_id", None)
         if isinstance(body, messages.WebhookReceived):
             return (f"event:{body.event_id}", *self.orders_named(body))
+        if isinstance(body, messages.DebitStoreCredit):
+            return (f"customer:{body.customer_id}",)
         if isinstance(body, RecordQuarantined) or order_id is None:
             named: str | None = order_id or getattr(body, "return_id", None)
             return (named,) if named is not None else ()
@@ -203,7 +226,7 @@ class PaymentWork(UnitOfWork):
             order = OrderMoney.model_validate_json(row["document"])
             self.orders.load([order])
             self._points.setdefault(loyalty_account(order), row["points"] or 0)
-            self._credit.setdefault((order.customer_id, order.currency), row["credit"] or 0)
+            self.credit_of.setdefault((order.customer_id, order.currency), row["credit"] or 0)
         events = [
             each.body.event_id
             for each in received
@@ -212,10 +235,20 @@ class PaymentWork(UnitOfWork):
         if events:
             rows = await connection.fetch(LOAD_EVENTS, events)
             self.known_events.update(row["event_id"] for row in rows)
+        await self._load_credit(connection, received)
         if CREDIT_NOTES in keys:
             series = [series_of(self.now.year, test=test) for test in (False, True)]
             for row in await connection.fetch(LOAD_LAST_NOTES, series):
                 self._last_notes.setdefault(row["series"], row["last"])
+
+    async def _load_credit(self, connection: AnyConnection, received: Sequence[Received]) -> None:
+        debits = [each.body for each in received if isinstance(each.body, DebitStoreCredit)]
+        if not debits:
+            return
+        for row in await connection.fetch(LOAD_DEBITS, [each.debit_id for each in debits]):
+            self.known_debits[row["debit_id"]] = DebitStoreCredit.model_validate(dict(row))
+        for row in await connection.fetch(LOAD_CREDIT, [each.customer_id for each in debits]):
+            self.credit_of[row["holder"], row["unit"]] = row["balance"]
 
     def facts(self, order: OrderMoney | None, cause: str) -> Facts:
         """What a decision may know, as this batch has left it."""
@@ -226,7 +259,7 @@ class PaymentWork(UnitOfWork):
             cause=cause,
             last_notes=dict(self._last_notes),
             points=self._points.get(loyalty_account(order), 0),
-            credit=self._credit.get((order.customer_id, order.currency), 0),
+            credit=self.credit_of.get((order.customer_id, order.currency), 0),
         )
 
     def settle(self, decision: MoneyDecision, cause: str) -> None:
@@ -243,7 +276,7 @@ class PaymentWork(UnitOfWork):
             self._last_notes[note.series] = note.ordinal
         account, holder = loyalty_account(order), (order.customer_id, order.currency)
         self._points[account] = self._points.get(account, 0) + decision.points
-        self._credit[holder] = self._credit.get(holder, 0) + decision.credit
+        self.credit_of[holder] = self.credit_of.get(holder, 0) + decision.credit
         self.record(decision, key=order.order_id, causation_id=cause)
 
     async def save(self, connection: AnyConnection) -> None:
@@ -273,6 +306,7 @@ class PaymentWork(UnitOfWork):
                 INSERT_CREDITS,
                 columns.of(columns.credit, booked.credits, now),
             ),
+            (INSERT_DEBITS, columns.of(columns.debit, booked.debits, now)),
             (INSERT_EVENTS, columns.of(columns.event, booked.events, now)),
         ]
 

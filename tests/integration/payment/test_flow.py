@@ -6,12 +6,15 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+import stripe
 
 from contracts import payment as told
 from contracts.assessments import DisputeState, RefundabilityAssessed
 from contracts.base import Message
+from services.payment.app import build
 from services.payment.messages import WebhookReceived
-from tests.driving import Drive
+from tests.conftest import DriveService
+from tests.driving import Drive, SteppedClock
 from tests.payments import (
     Sandbox,
     a_closing,
@@ -469,6 +472,60 @@ async def test_a_live_stripe_payment_without_a_key_is_not_sent_to_the_sandbox(
     [failed] = await payment.published(told.RefundFailed)
     assert failed.failure_code == "not_configured"
     assert sandbox.book(reference) == []
+
+
+async def test_stripe_is_the_same_client_at_another_address(
+    drive: DriveService, sandbox: Sandbox
+) -> None:
+    clock = SteppedClock()
+    payment = await drive(
+        lambda settings, pool: build(settings, pool, clock),
+        "payment",
+        clock=clock,
+        sandbox_url="http://127.0.0.1:9",
+        stripe_api_key="sk_test_1",
+        stripe_api_base=sandbox.url,
+    )
+    reference, return_id = a_reference(), new_id()
+    sandbox.pay(reference)
+    await payment.send(an_order(a_payment(reference, processor="stripe")))
+    await payment.send(a_decision(return_id), a_release(return_id, new_id()))
+    await payment.settle()
+    await wait(payment, seconds=3)
+    assert await payment.published(told.RefundSettled)
+    assert sandbox.kinds(reference) == ["refund"]
+
+
+async def test_a_processor_that_is_away_is_waited_for_and_polls_do_not_pile_up(
+    drive: DriveService, sandbox: Sandbox
+) -> None:
+    clock = SteppedClock()
+    payment = await drive(
+        lambda settings, pool: build(settings, pool, clock),
+        "payment",
+        clock=clock,
+        sandbox_url=sandbox.url,
+    )
+    _, refund_id, reference = await released(payment, sandbox, behaviour="no_webhook")
+    await payment.settle()
+    processor = payment.service.processors.sandbox  # type: ignore[attr-defined]
+    client, processor._client = (
+        processor._client,
+        stripe.StripeClient(
+            "sk_test_1", http_client=processor._http, base_addresses={"api": "http://127.0.0.1:9"}
+        ),
+    )
+    for _ in range(20):
+        await payment.advance(timedelta(seconds=30))
+    assert await payment.count("effects") <= 1
+    assert processor._breaker.open
+    processor._client = client
+    for _ in range(5):
+        await payment.advance(timedelta(seconds=60))
+    assert not processor._breaker.open
+    [settled] = await payment.published(told.RefundSettled)
+    assert settled.refund_id == refund_id
+    assert sandbox.kinds(reference) == ["refund"]
 
 
 async def test_a_settled_return_is_reversed_from_store_credit_or_by_consent(

@@ -29,6 +29,7 @@ APPEND_ONLY = (
     "submissions",
     "credit_notes",
     "store_credits",
+    "store_credit_debits",
     "webhook_events",
     "payments",
 )

@@ -229,3 +229,32 @@ async def test_the_books_agree_and_a_refund_can_be_proven(serve: Serve, sandbox:
         sandbox.refund(f"{reference}x", 5)
         taxes = (await served.client.get("/tax-reversals", params={"format": "csv"})).text
         assert "CN-" in taxes.splitlines()[1]
+
+
+async def test_store_credit_is_spent_once_and_never_overdrawn(
+    serve: Serve, sandbox: Sandbox
+) -> None:
+    async with serve() as served:
+        reference, return_id = f"pi_{uuid4().hex}", new_id()
+        sandbox.pay(reference)
+        await send(
+            served, an_order(a_payment(reference)), a_decision(return_id, method="store_credit")
+        )
+        await send(served, a_release(return_id, new_id(), method="store_credit", payment_id=None))
+        await wait_for(lambda: published(served, told.StoreCreditIssued), what="the credit")
+        debit = {
+            "debit_id": "d1",
+            "kind": "redeemed",
+            "amount": 20000,
+            "currency": "USD",
+            "order_id": "order-2",
+        }
+        path = "/store-credits/c-order-1"
+        for _ in range(2):
+            assert (await served.client.post(f"{path}/debits", json=debit)).status_code == 201
+        for changes in ({"amount": 1}, {"debit_id": "d2"}, {"debit_id": "d3", "currency": "EUR"}):
+            refused = await served.client.post(f"{path}/debits", json=debit | changes)
+            assert refused.status_code == 409, refused.text
+        assert (await served.client.post(f"{path}/debits", json={})).status_code == 422
+        seen = (await served.client.get(path)).json()
+        assert seen["balances"] == [{"currency": "USD", "balance": 2200}]
