@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from contracts.base import Part
+from contracts.base import IDENTIFIER_LENGTH_MAX, Part
 from contracts.decisions import (
     CaseFact,
     Escalation,
@@ -95,23 +95,29 @@ def _facts(case: Case, judged: Judged) -> Iterable[CaseFact]:
         yield CaseFact(name="informed_of_withdrawal", value=law.informed)
     for delivery in order.deliveries:
         at = delivery.delivered_at
-        yield CaseFact(name=f"delivered:{delivery.delivery_id}", value=_text(at) if at else None)
+        yield CaseFact(
+            name=_named("delivered", delivery.delivery_id), value=_text(at) if at else None
+        )
     if case.returnability is not None:
         for line in case.returnability.lines:
             yield CaseFact(
-                name=f"returnable:{line.line_id}", value=line.returnable, as_of=fulfilled
+                name=_named("returnable", line.line_id), value=line.returnable, as_of=fulfilled
             )
             yield CaseFact(
-                name=f"received:{line.line_id}", value=line.received_quantity, as_of=fulfilled
+                name=_named("received", line.line_id), value=line.received_quantity, as_of=fulfilled
             )
     if case.refundability is not None:
         for payment in case.refundability.payments:
             yield CaseFact(
-                name=f"refundable:{payment.payment_id}", value=payment.refundable, as_of=paid
+                name=_named("refundable", payment.payment_id), value=payment.refundable, as_of=paid
             )
             yield CaseFact(
-                name=f"dispute:{payment.payment_id}", value=str(payment.dispute), as_of=paid
+                name=_named("dispute", payment.payment_id), value=str(payment.dispute), as_of=paid
             )
+
+
+def _named(what: str, of: str) -> str:
+    return f"{what}:{of}"[:IDENTIFIER_LENGTH_MAX]
 
 
 def _text(instant: datetime) -> str:

@@ -14,6 +14,7 @@ from contracts.requests import RequestLine, VerifiedBy
 from services.commerce.judgement.case import Case
 from services.commerce.judgement.entries import Entry
 from services.commerce.judgement.notes import Note, note
+from services.commerce.quote import units
 from services.commerce.quote.calculation import Earlier
 
 
@@ -38,23 +39,23 @@ def own(case: Case) -> ReturnDecisionMade | None:
 
 def entries(order: OrderSnapshot, asked: tuple[RequestLine, ...], earlier: Earlier) -> list[Entry]:
     """The asked lines with the lowest free units of the order's; what is not free is rejected."""
-    taken = {line_id: set(units) for line_id, units in earlier.taken.items()}
+    taken = {line_id: set(gone) for line_id, gone in earlier.taken.items()}
     found: list[Entry] = []
     for line in asked:
         candidates = _candidates(order, line)
         rest = line.quantity
         for bought in candidates:
             gone = taken.setdefault(bought.line_id, set())
-            units = tuple(islice(_free(bought, gone), rest))
-            if units:
-                gone.update(units)
-                rest -= len(units)
+            ordinals = tuple(islice(_free(bought, gone), rest))
+            if ordinals:
+                gone.update(ordinals)
+                rest -= len(ordinals)
                 found.append(
                     Entry(
                         asked=line,
-                        quantity=len(units),
+                        quantity=len(ordinals),
                         bought=bought,
-                        units=units,
+                        units=ordinals,
                         reason=line.reason,
                     )
                 )
@@ -199,6 +200,11 @@ def _bad_quantities(order: OrderSnapshot) -> Iterator[str]:
 
 
 def _bad_amounts(order: OrderSnapshot) -> Iterator[str]:
+    way_out = order.shipping
+    largest = [line.quantity * line.unit_price for line in order.lines]
+    largest += [line.tax_total for line in order.lines]
+    if max((way_out.paid, way_out.tax_total, *largest)) > units.AMOUNT_MAX:
+        yield "an amount is too large to be believed"
     for line in order.lines:
         price = line.quantity * line.unit_price
         if line.discount_total > price:

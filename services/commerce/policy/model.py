@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from contracts.base import Instant
+from contracts.base import Identifier, Instant
 from contracts.decisions import RefundOn
 from contracts.money import EXPONENTS
 from contracts.orders import Address, BuyerType, Trait
@@ -182,7 +182,7 @@ class SetSettings(Settings):
 
 
 class Rule(Strict):
-    id: Annotated[str, Field(min_length=1)]
+    id: Identifier
     when: Match = Match()
     unless: Match | None = None
     set: SetSettings
@@ -259,8 +259,8 @@ def _named_once(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
 
 
 class Policy(Strict):
-    policy: Annotated[str, Field(min_length=1)]
-    version: Annotated[str, Field(min_length=1)]
+    policy: Identifier
+    version: Identifier
     effective_from: StartsAt | None = None
     defaults: Settings = Settings()
     rules: Annotated[tuple[Rule, ...], AfterValidator(_named_once)] = BUILT_IN_RULES

@@ -8,6 +8,7 @@ from enum import StrEnum
 from contracts.money import round_half_up
 from contracts.orders import Shipping
 from services.commerce.policy.model import OutboundShipping
+from services.commerce.quote.units import AMOUNT_MAX
 
 
 class Basis(StrEnum):
@@ -58,6 +59,7 @@ def refunded(
     `earlier` is the net shipping and its tax that earlier decisions refunded.
     """
     gross_earlier = Part(earlier.paid + earlier.tax if includes_tax else earlier.paid, earlier.tax)
+    shipping = _believed(shipping)
     before = gross_earlier
     target = _by_right(shipping, basis, share)
     if target is None:
@@ -72,6 +74,17 @@ def refunded(
         return Part(paid, tax)
     tax = min(tax, paid)
     return Part(paid - tax, tax)
+
+
+def _believed(shipping: Shipping) -> Shipping:
+    if max(shipping.paid, shipping.tax_total) <= AMOUNT_MAX:
+        return shipping
+    return shipping.model_copy(
+        update={
+            "paid": min(shipping.paid, AMOUNT_MAX),
+            "tax_total": min(shipping.tax_total, AMOUNT_MAX),
+        }
+    )
 
 
 def _by_right(shipping: Shipping, basis: Basis, share: Share) -> Part | None:

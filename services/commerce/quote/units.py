@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from contracts.orders import OrderLine, OrderSnapshot
 
+AMOUNT_MAX = 10**12
+"""The most that is believed of a line or of shipping, in minor units; beyond it a person looks."""
+
 
 def share(total: int, quantity: int, units: Sequence[int]) -> int:
     """The part of `total` minor units that belongs to these ordinals (from 1) of `quantity`.
@@ -35,8 +38,8 @@ class Worth:
 
 
 def line_total(line: OrderLine) -> int:
-    """What was paid for a line, as its prices are given: never below zero."""
-    return max(line.quantity * line.unit_price - line.discount_total, 0)
+    """What was paid for a line, as its prices are given: from zero to what is believed."""
+    return min(max(line.quantity * line.unit_price - line.discount_total, 0), AMOUNT_MAX)
 
 
 def worth(line: OrderLine, units: Sequence[int], *, includes_tax: bool) -> Worth:
@@ -61,4 +64,4 @@ def order_value(order: OrderSnapshot) -> int:
 
 def _tax_total(line: OrderLine, includes_tax: bool) -> int:
     """Tax that a price contains cannot exceed it, whatever the order says."""
-    return min(line.tax_total, line_total(line)) if includes_tax else line.tax_total
+    return min(line.tax_total, line_total(line) if includes_tax else AMOUNT_MAX)

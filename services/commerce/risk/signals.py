@@ -70,15 +70,15 @@ class Behaviour:
 
 def behaviour(past: Iterable[Past], this: Past, known: Known) -> Behaviour:
     """Measures a customer at the moment of this return; nothing after it is looked at."""
-    year = [each for each in past if _within(each, this.at, YEAR_DAYS)]
+    year = _within(past, this.at, YEAR_DAYS)
     year.append(this)
-    month = [each for each in year if _within(each, this.at, 30)]
+    month = _within(year, this.at, 30)
     value = sum(max(each.value, 0) for each in year)
     bought = max(known.orders_value, this.value, 0)
     average = bought / max(known.orders, 1)
     prior = average * PRIOR_ORDERS
     return Behaviour(
-        returns_14_days=_episodes(each for each in month if _within(each, this.at, 14)),
+        returns_14_days=_episodes(_within(month, this.at, 14)),
         returns_30_days=_episodes(month),
         returns_365_days=_episodes(year),
         return_rate=(value + PRIOR_RATE * prior) / (bought + prior) if bought else PRIOR_RATE,
@@ -100,8 +100,13 @@ def behaviour(past: Iterable[Past], this: Past, known: Known) -> Behaviour:
     )
 
 
-def _within(each: Past, at: datetime, days: int) -> bool:
-    return timedelta(0) <= at - each.at <= timedelta(days=days)
+def _within(returns: Iterable[Past], at: datetime, days: int) -> list[Past]:
+    """Those of the last `days` days before `at`, with it."""
+    try:
+        since = at - timedelta(days=days)
+    except OverflowError:
+        since = datetime.min.replace(tzinfo=at.tzinfo)
+    return [each for each in returns if since <= each.at <= at]
 
 
 def _episodes(returns: Iterable[Past]) -> int:

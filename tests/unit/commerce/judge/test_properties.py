@@ -329,3 +329,16 @@ def test_a_line_of_a_million_units_is_judged(quantity: int) -> None:
         order=order(line(1, quantity=quantity)), request=request(wanted("1", quantity))
     )
     assert decision.refund.total == quantity
+
+
+def test_amounts_beyond_belief_and_long_names_are_a_finding_and_a_person() -> None:
+    way_out = {"paid": 10**15, "tax_total": 10**15, "cheapest_offered": 10**15}
+    lines = [line(10**15, str(each), 1_000_000, tax_total=10**15) for each in range(3)]
+    huge = order(*lines, shipping=way_out, payments=[payment("a" * 190, 10**15)])
+    decision = judge(
+        order=huge,
+        request=request(wanted("0", 2), wanted("1"), wanted("2")),
+        refundability=refundability(refundable("a" * 190, 1)),
+    )
+    assert decision.decision == "escalated"
+    ReturnDecisionMade.model_validate_json(decision.model_dump_json(exclude_none=True))
