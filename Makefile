@@ -6,8 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SCENARIO ?= jacket
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: help setup demo up check format test integration bench schemas lock clean
+.PHONY: help setup demo up check format test integration chaos bench schemas lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -49,11 +50,15 @@ format: setup ## Format the code and mend what can be mended by machine
 	@$(BIN)/ruff check --fix --quiet .
 
 test: setup ## All tests that need no container engine, on real Kafka, PostgreSQL and HTTP
-	@$(BIN)/python -m pytest tests
+	@$(PYTEST) tests --ignore tests/chaos
+	@EMBEDDED_BROKER=librdkafka $(PYTEST) -q tests/blackbox/test_bus.py tests/integration/chassis/test_running.py
 
 integration: setup ## The integration tests on both brokers
-	@EMBEDDED_BROKER=kafka $(BIN)/python -m pytest -q tests/integration tests/blackbox
-	@EMBEDDED_BROKER=librdkafka $(BIN)/python -m pytest -q tests/integration tests/blackbox
+	@EMBEDDED_BROKER=kafka $(PYTEST) -q tests/integration tests/blackbox
+	@EMBEDDED_BROKER=librdkafka $(PYTEST) -q tests/integration tests/blackbox
+
+chaos: setup ## Many returns over the bus while workers are killed (CHAOS_RETURNS=n CHAOS_SEED=x)
+	@$(BIN)/python -m pytest -q -s tests/chaos --timeout 900
 
 bench: setup ## Measure completed returns per second beside the bare pipeline
 	@$(BIN)/python -m tests.benchmarks
