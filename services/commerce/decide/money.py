@@ -22,6 +22,7 @@ from services.commerce import judgement
 from services.commerce.decide import asking, release
 from services.commerce.decide.draft import Draft
 from services.commerce.model import Money, Refund, State
+from services.commerce.transitions import Impossible
 
 MOVES: dict[type[RefundMessage], Money] = {
     RefundPending: Money.UNDER_WAY,
@@ -75,7 +76,7 @@ def reservation_voided(draft: Draft, message: RefundReservationVoided) -> None:
 
 
 def moved(draft: Draft, message: RefundMessage) -> None:
-    """Under way, settled, or failed."""
+    """Under way, settled, or failed. Raises Impossible where it would be paid twice."""
     refund = draft.current.refund(message.refund_id)
     if refund is None:
         draft.ignored = "refund is not of this return"
@@ -84,6 +85,8 @@ def moved(draft: Draft, message: RefundMessage) -> None:
     if (refund.money, money) in OVERTAKEN:
         draft.ignored = f"{type(message).__name__} while {refund.money}"
         return
+    if refund.replaced and money is Money.SETTLED:
+        raise Impossible(f"refund {refund.refund_id} settled after it was proven failed")
     changed = refund.model_copy(update={"money": money})
     if isinstance(message, RefundFailed):
         changed = changed.model_copy(update={"alternatives": message.alternatives})

@@ -37,6 +37,7 @@ from contracts.requests import (
 from contracts.reviews import ReviewDecided, ReviewDecision, ReviewedSettlement
 from services.commerce.model import State
 from services.commerce.policy.model import Limits, Policy, Reversal, Settings
+from services.commerce.transitions import Impossible
 from tests.unit.commerce.process import examples
 from tests.unit.commerce.process.play import Play
 
@@ -352,3 +353,12 @@ def test_settlements_that_overtake_others_never_go_back() -> None:
     play.say(done, RefundPending(**done.model_dump(include=set(RefundPending.model_fields))))
     assert play.statuses[-1] == "settled"
     assert play.ignored[-1] == "RefundPending while settled"
+
+
+def test_a_refund_that_settles_after_another_replaced_it_is_impossible() -> None:
+    play = ready_to_fail()
+    first = play.released
+    play.say(examples.failed(first), chosen(play, ChosenMethod.STORE_CREDIT))
+    play.reserve()
+    with pytest.raises(Impossible):
+        play.say(examples.settled(first))
