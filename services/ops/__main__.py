@@ -22,8 +22,12 @@ COMMANDS = {
     "reconcile": "services.ops.reconcile:reconcile",
     "prove": "services.ops.prove:prove",
     "doctor": "services.ops.doctor:doctor",
+    "bench": "services.ops.bench:bench",
 }
 """Name -> where it is; in the order of the help."""
+
+SETTINGS = {"bench": {"allow_extra_args": True, "ignore_unknown_options": True}}
+"""Commands that pass their arguments on."""
 
 LOOK_IN_THE_ENVIRONMENT = {"explain", "warehouse"}
 """Commands that know the running system by its variables only."""
@@ -45,7 +49,7 @@ def loaded(name: str) -> Any:
     found = getattr(import_module(module), attribute)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(add_completion=False)
-        alone.command(name)(found)
+        alone.command(name, context_settings=SETTINGS.get(name))(found)
         found = alone
     command = typer.main.get_command(found)
     command.name = name
