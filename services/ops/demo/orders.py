@@ -13,6 +13,27 @@ POINTS_EARNED = 200
 SKU = "JACKET-WINTER-M"
 Json = dict[str, Any]
 
+HOME = {
+    "name": "Sarah",
+    "line1": "1 Main Street",
+    "city": "Reno",
+    "region": "NV",
+    "postal_code": "89501",
+    "country": "US",
+}
+LINE = {
+    "line_id": "1",
+    "sku": SKU,
+    "title": "Winter jacket",
+    "category": "apparel",
+    "quantity": 1,
+    "unit_price": JACKET,
+    "discount_total": 0,
+    "tax_total": TAX,
+    "tax_rate_bps": 600,
+    "traits": [],
+}
+
 
 def rfc3339(instant: datetime) -> str:
     """UTC, as the public interface writes it."""
@@ -40,28 +61,8 @@ def jacket_order(now: datetime, *, delivered_days_ago: int = 7) -> Json:
             "customer_since": rfc3339(placed - timedelta(days=900)),
             "lifetime_value": 120_000,
         },
-        "ship_to": {
-            "name": "Sarah",
-            "line1": "1 Main Street",
-            "city": "Reno",
-            "region": "NV",
-            "postal_code": "89501",
-            "country": "US",
-        },
-        "lines": [
-            {
-                "line_id": "1",
-                "sku": SKU,
-                "title": "Winter jacket",
-                "category": "apparel",
-                "quantity": 1,
-                "unit_price": JACKET,
-                "discount_total": 0,
-                "tax_total": TAX,
-                "tax_rate_bps": 600,
-                "traits": [],
-            }
-        ],
+        "ship_to": HOME,
+        "lines": [LINE],
         "shipping": {
             "method": "standard",
             "paid": SHIPPING,
