@@ -133,12 +133,13 @@ class Effects:
         try:
             processor = self._processors.of(payment, test=intent.test)
             seen = await processor.submit(_submission(intent))
-            checkpoint("after_submit")
-            return _result(intent, Result.SEEN, looks, seen=seen)
         except CircuitOpen as error:
             return _result(intent, Result.NOT_SENT, looks, explanation=str(error))
         except ProcessorError as error:
+            checkpoint("after_submit")
             return await self._failed(intent, looks, error)
+        checkpoint("after_submit")
+        return _result(intent, Result.SEEN, looks, seen=seen)
 
     async def _failed(
         self, intent: SubmitRefund, looks: tuple[PaymentLook, ...], error: ProcessorError
