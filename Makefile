@@ -24,6 +24,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	    uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
 	else \
 	    [ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
+	    $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
 	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock && \
 	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
 	fi
@@ -40,7 +41,7 @@ check: setup ## Format, lint, types, architecture, style, schemas (< 60 s)
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timing 2>&1 | tail -n 12; exit $${PIPESTATUS[0]}
+	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m contracts.schemas --check
 	@$(BIN)/python -m contracts.asyncapi --check
 	@$(BIN)/python -m pytest -q tests/style
