@@ -141,7 +141,8 @@ def compare(
                 else:
                     unrelated += 1
                 continue
-            seen.add(own.refund_id)
+            if own.reference in (None, each.refund.reference):
+                seen.add(own.refund_id)
             if each.refund.status is not SeenStatus.FAILED:
                 if own.refund_id in effective:
                     also = f"{effective[own.refund_id]} and {each.refund.reference}"
@@ -159,7 +160,9 @@ def compare(
 def _compared(own: Ours, each: Listed) -> list[Difference]:
     refund = each.refund
     if own.reference not in (None, refund.reference):
-        return []  # an attempt that came to nothing, or a duplicate named above
+        if refund.status is SeenStatus.FAILED or own.state in AT_THE_PROCESSOR:
+            return []  # an attempt that came to nothing, or a duplicate named above
+        return [_difference(Kind.STATE, own, each, theirs=refund.status)]
     found = []
     if own.currency != refund.currency:
         found.append(_difference(Kind.CURRENCY, own, each, theirs=refund.currency))
