@@ -187,7 +187,18 @@ class Effects:
         return messages.PaymentSeen(order_id=intent.order_id, look=look, test=intent.test)
 
     async def reverse(self, intent: messages.ChargeReversal) -> messages.ReversalCharged | Again:
-        """A new charge. One key for ever: repeating it can never charge twice within a day."""
+        """A new charge. One key for ever: repeating it can never charge twice within a day.
+
+        So it is never repeated after that; what became of it then is for a person to look up.
+        """
+        if self._clock.now() - intent.asked_at >= timedelta(hours=KEY_TRUSTED_HOURS_MAX):
+            return messages.ReversalCharged(
+                order_id=intent.order_id,
+                reversal_id=intent.reversal_id,
+                settled=False,
+                code="outcome_unknown",
+                explanation=f"nobody knows whether {intent.reversal_id} was charged: look it up",
+            )
         processor = self._processors.of(intent.payment, test=intent.test)
         submission = Submission(
             payment=intent.payment,
