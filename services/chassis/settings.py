@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 UNSCALED_WAIT_MAX = timedelta(minutes=1)
@@ -18,7 +18,7 @@ def default_home() -> Path:
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(extra="ignore", case_sensitive=False)
+    model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, env_ignore_empty=True)
 
     kafka_bootstrap_servers: str = ""
     kafka_security_protocol: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"] = "PLAINTEXT"
@@ -57,6 +57,15 @@ class Settings(BaseSettings):
     returns_home: Path = Field(default_factory=default_home)
     returns_time_scale: float = Field(default=1, ge=1)
     embedded_broker: Literal["auto", "kafka", "librdkafka"] = "auto"
+
+    def __init__(self, **values: Any) -> None:
+        """Raises SystemExit with one sentence when a variable cannot be read."""
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            variable = ".".join(str(step) for step in first["loc"]).upper()
+            raise SystemExit(f"{variable}: {first['msg']}") from None
 
     def database_url(self, service: str) -> str:
         """Raises SystemExit with one sentence when it is not set."""
