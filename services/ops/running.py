@@ -24,11 +24,16 @@ def gateway_url() -> str:
 
 
 def databases() -> dict[str, str]:
-    """service -> database URL. Raises Refused when none is known."""
+    """service -> database URL: the environment's, else the embedded system's.
+
+    Raises Refused when none is known.
+    """
     settings = Settings()
     given = {name: str(getattr(settings, f"{name}_database_url")) for name in WITH_A_STORE}
     given = {name: url for name, url in given.items() if url}
-    return given or dict(_published()["databases"])
+    live = home.published(home.folder())
+    embedded = live["databases"] if live is not None else {}
+    return {**embedded, **given} or dict(_published()["databases"])
 
 
 def point_environment() -> None:

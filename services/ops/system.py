@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from services.ops import home, stack
-from services.ops.embedded.processes import StartFailed
 from services.ops.stack import SERVICES, Stack
 from services.ops.supervisor import Say, Supervisor
 
@@ -77,7 +76,7 @@ async def running(folder: Path, *, keep: bool, say: Say) -> AsyncIterator[System
             yield system
         finally:
             system.watching.cancel()
-            with suppress(asyncio.CancelledError, StartFailed):
-                await system.watching
+            # Whatever ended it, the rest is stopped too.
+            await asyncio.gather(system.watching, return_exceptions=True)
             await system.supervisor.stop()
             parts.stop()

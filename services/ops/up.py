@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from services.ops import console, home, system
+from services.ops.embedded import kafka_jars
 from services.ops.system import System
 
 IN_MEMORY = "The broker is the one inside librdkafka: it keeps nothing on disk, so restarts lose it"
@@ -31,6 +32,8 @@ async def _run(json: bool) -> None:
     ):
         if started.parts.broker_kind == "librdkafka":
             console.say(IN_MEMORY)
+            if (reason := kafka_jars.missing()) is not None:
+                console.say(f"Apache Kafka was not taken: {reason}")
         if json:
             console.print_json(started.addresses)
         else:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from services.ops import home
+from services.chassis.settings import Settings
+from services.ops import home, running
 from services.ops.__main__ import COMMANDS, app
 from services.ops.demo.command import money
 from services.ops.demo.scenarios import BY_NAME
@@ -72,6 +73,33 @@ def test_submit_refuses_what_is_no_json(tmp_path: Path) -> None:
     result = call("submit", str(tmp_path / "request.json"))
     assert result.exit_code == 2
     assert "not readable JSON" in sentences(result)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("GATEWAY_PORT", "eighty"), ("EMBEDDED_BROKER", "rabbit")]
+)
+def test_a_variable_that_cannot_be_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    for command in ("up", "doctor"):
+        result = call(command)
+        assert result.exit_code == 1
+        assert variable in sentences(result)
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_PORT", "")
+    assert Settings().gateway_port == 8080
+
+
+def test_databases_that_are_not_named_are_those_of_the_running_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COMMERCE_DATABASE_URL", "postgresql://named/commerce")
+    with home.claimed(home.folder()):
+        home.publish(home.folder(), {"databases": {"commerce": "x", "payment": "y"}})
+        assert running.databases() == {"commerce": "postgresql://named/commerce", "payment": "y"}
 
 
 def test_up_says_which_named_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
