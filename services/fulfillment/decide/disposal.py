@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 from contracts.fulfillment import Disposition, ItemDisposed, ReturnSentBack
@@ -42,6 +43,7 @@ UNSALEABLE = {
     Trait.HAZARDOUS: frozenset(BY_GRADE),
 }
 """Trait -> grades in which nobody may get the thing again."""
+REFERENCE_LENGTH_MAX = 150
 EVENTS = {
     Disposition.RESTOCKED: UnitEvent.RESTOCKED,
     Disposition.REFURBISH: UnitEvent.REFURBISHED,
@@ -125,7 +127,10 @@ def _disposed(
 def _restock(
     goods: ReturnGoods, line_id: str, sku: str, ordinals: tuple[int, ...], what: Disposition
 ) -> Effect:
-    reference = f"{goods.return_id}:{line_id}:{','.join(map(str, ordinals))}"[:150]
+    reference = f"{goods.return_id}:{line_id}:{','.join(map(str, ordinals))}"
+    if len(reference) > REFERENCE_LENGTH_MAX:  # cut alone, two of them could be one
+        digest = hashlib.sha256(reference.encode()).hexdigest()[:32]
+        reference = f"{reference[: REFERENCE_LENGTH_MAX - 33]}:{digest}"
     return Effect(
         id=f"restock:{reference}",
         payload=Restock(

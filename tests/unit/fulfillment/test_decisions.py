@@ -17,6 +17,7 @@ from contracts.fulfillment import (
 from contracts.orders import Trait
 from contracts.warehouse import Grade
 from services.fulfillment import messages
+from services.fulfillment.decide import disposal
 from services.fulfillment.decide.disposal import BY_CATEGORY, BY_GRADE, proposal
 from services.fulfillment.journey import NEXT, next_step
 from services.fulfillment.messages import BuyLabel, LabelOutcomeUnknown, LookUpLabel, VoidLabel
@@ -298,3 +299,13 @@ def test_goods_that_do_not_fit_into_one_parcel_get_one_more_label_at_a_time() ->
     assert [wish.tracking_number for wish in desk.intents(VoidLabel)] == ["T1"]
     desk.send(another())
     assert len(desk.intents(BuyLabel)) == 2
+
+
+def test_two_restocks_of_a_line_with_a_long_name_are_two() -> None:
+    goods = Desk(an_order(), asked(), decided()).goods()
+    made = [
+        disposal._restock(goods, "l" * 200, "SKU", ordinals, Disposition.RESTOCKED).id
+        for ordinals in ((1,), (2,), tuple(range(1, 100)), tuple(range(1, 101)))
+    ]
+    assert len(set(made)) == 4
+    assert all(len(each) <= len("restock:") + 150 for each in made)
