@@ -17,7 +17,11 @@ async def test_the_jacket_comes_back_and_222_dollars_go_out_once(stranger: Stran
     return_id = await stranger.ask(a_request(order))
     seen = await stranger.labelled(return_id)
     assert seen["status"] == "awaiting_physical_receipt"
-    assert seen["waiting_on"] == "customer"
+
+    async def customers_turn() -> bool:
+        return (await stranger.see(return_id))["waiting_on"] == "customer"
+
+    await until(customers_turn, about="the customer is waited for once the label is there")
     decision = seen["decision"]
     assert decision["decision"] == "approved"
     assert decision["refund"]["items"] == 20000
