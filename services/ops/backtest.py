@@ -32,6 +32,7 @@ from services.ops.decide import (
     as_case,
     chosen_policies,
     documents,
+    opened,
     policy_of,
     read_document,
 )
@@ -175,7 +176,7 @@ def _tallies(file: Path, paths: tuple[Path | None, ...], workers: int) -> Iterat
     """The tallies of all chunks, in the file's order; a bounded number waits."""
     waiting: deque[Future[Tally]] = deque()
     with (
-        file.open(encoding="utf-8") as stream,
+        opened(file) as stream,
         ProcessPoolExecutor(workers, initializer=_prepare, initargs=(paths,)) as pool,
     ):
         for chunk in _chunks(stream):

@@ -56,11 +56,16 @@ class Unreadable(Exception):
 
     def as_line(self) -> str:
         error = {"document": self.number, "field": self.field, "message": self.message}
-        return json.dumps({"error": error}, ensure_ascii=False)
+        return json.dumps({"error": error})
 
     def __str__(self) -> str:
         field = f"{self.field}: " if self.field else ""
         return f"document {self.number}: {field}{self.message}"
+
+
+def opened(file: Path) -> TextIO:
+    """A file of documents. What is not UTF-8 spoils the document it stands in, no other."""
+    return file.open(encoding="utf-8", errors="surrogateescape")
 
 
 def documents(stream: TextIO) -> Iterator[tuple[int, object | Unreadable]]:
@@ -98,8 +103,8 @@ def _of_list(start: str, stream: TextIO) -> Iterator[tuple[int, object | Unreada
             yield number + 1, Unreadable(number + 1, "", f"is not JSON: {error}")
             return
         number += 1
-        place = end
-        yield number, value
+        text, place = buffer[place:end], end
+        yield number, value if _is_text(text) else _not_text(number)
 
 
 def _of_lines(first: str, stream: TextIO) -> Iterator[tuple[int, object | Unreadable]]:
@@ -129,7 +134,19 @@ def _parsed(text: str, number: int) -> object | Unreadable:
         value: object = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         return Unreadable(number, "", f"is not JSON: {error}")
-    return value
+    return value if _is_text(text) else _not_text(number)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _not_text(number: int) -> Unreadable:
+    return Unreadable(number, "", "is not UTF-8")
 
 
 def _no_constant(name: str) -> None:
@@ -204,14 +221,14 @@ def decide(
         raise typer.Exit(WRONG_USE) from refused
     unreadable = count = 0
     try:
-        with file.open(encoding="utf-8") as stream:
+        with opened(file) as stream:
             for number, value in documents(stream):
                 count += 1
                 unreadable += not _decide_one(number, value, policies, as_json=as_json)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         typer.echo(f"{file} cannot be read: {error}", err=True)
         raise typer.Exit(WRONG_USE) from error
-    if not count and not file.read_text("utf-8").strip():
+    if not count and not file.read_bytes().strip():
         typer.echo(f"{file} has no document", err=True)
         raise typer.Exit(WRONG_USE)
     if unreadable:

@@ -167,6 +167,8 @@ def _contradictions(case: Case, order: OrderSnapshot) -> Iterator[str]:
         yield f"the request names order {named}, this is {order.order_id}"
     if order.placed_at > case.now:
         yield "the order was placed in the future"
+    if case.request.requested_at < order.placed_at:
+        yield "the return was asked for before the order was placed"
     for delivery in order.deliveries:
         shipped, delivered = delivery.shipped_at, delivery.delivered_at
         name = f"parcel {delivery.delivery_id}"

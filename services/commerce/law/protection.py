@@ -138,9 +138,11 @@ def possession(order: OrderSnapshot, delivered: Mapping[str, datetime]) -> datet
     """
     last: datetime | None = None
     counts: dict[str, int] = {}
+    digital = {line.line_id for line in order.lines if Trait.DIGITAL in line.traits}
     for delivery in order.deliveries:
         if delivery.delivered_at is None:
-            if any(line.line_id not in delivered for line in delivery.lines):
+            goods = [line for line in delivery.lines if line.line_id not in digital]
+            if any(line.line_id not in delivered for line in goods):
                 return None
             continue
         if last is None or delivery.delivered_at > last:
@@ -148,7 +150,7 @@ def possession(order: OrderSnapshot, delivered: Mapping[str, datetime]) -> datet
         for line in delivery.lines:
             counts[line.line_id] = counts.get(line.line_id, 0) + line.quantity
     for bought in order.lines:
-        if Trait.DIGITAL in bought.traits:
+        if bought.line_id in digital:
             continue
         known = delivered.get(bought.line_id)
         if known is not None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from contracts.base import Identifier, Instant
+from contracts.base import Identifier, Instant, Text
 from contracts.decisions import RefundOn
 from contracts.money import EXPONENTS
 from contracts.orders import Address, BuyerType, Trait
@@ -74,7 +74,7 @@ StartsAt = Annotated[Instant, BeforeValidator(_date_and_time)]
 CurrencyKey = Annotated[str, AfterValidator(_currency)]
 CountryKey = Annotated[str, AfterValidator(_country)]
 PlaceKey = Annotated[str, AfterValidator(_place)]
-RegionKey = Annotated[str, AfterValidator(_region)]
+RegionKey = Annotated[Text, AfterValidator(_region)]
 Amount = Annotated[int, Field(strict=True, ge=0)]
 Amounts = dict[CurrencyKey, Amount]
 Days = Annotated[int, Field(strict=True, ge=0, le=DAYS_MAX)]
@@ -157,8 +157,8 @@ class Settings(Strict):
 class Match(Strict):
     """Every key that is given must match; any value of its list does."""
 
-    category: tuple[str, ...] | None = None
-    sku: tuple[str, ...] | None = None
+    category: tuple[Text, ...] | None = None
+    sku: tuple[Text, ...] | None = None
     trait: tuple[KnownTrait, ...] | None = None
     country: tuple[CountryKey, ...] | None = None
     region: tuple[RegionKey, ...] | None = None
@@ -212,7 +212,7 @@ class EscalationContact(Strict):
 
 
 class Texts(Strict):
-    refund_timing: str = "5–7 business days"
+    refund_timing: Text = "5–7 business days"
 
 
 class ReturnAddress(Address):

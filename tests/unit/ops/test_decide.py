@@ -88,6 +88,33 @@ def test_unreadable_documents_are_named_and_the_others_decided(
     assert "document 2: request.lines.0.quantity" in done.stderr
 
 
+@pytest.mark.parametrize("as_list", [True, False])
+def test_what_is_not_utf8_spoils_its_own_document_only(as_list: bool, tmp_path: Path) -> None:
+    good = json.dumps(GOOD).encode()
+    spoiled = good.replace(b'"now"', b'"n\xffw"')
+    content = b"[" + b",".join([good, spoiled, good]) + b"]"
+    file = tmp_path / "documents.json"
+    file.write_bytes(content if as_list else b"\n".join([good, spoiled, good]))
+    done = run("decide", file, "--json")
+    assert done.exit_code == 2
+    answers = [json.loads(each) for each in done.stdout.splitlines()]
+    assert [each.get("decision") for each in answers] == ["approved", None, "approved"]
+    assert answers[1]["error"] == {"document": 2, "field": "", "message": "is not UTF-8"}
+
+
+@pytest.mark.parametrize("key", ["category", "sku", "region"])
+def test_a_policy_with_half_a_character_makes_its_document_unreadable(
+    key: str, tmp_path: Path
+) -> None:
+    rule = {"id": "r", "when": {key: ["US-\ud800"]}, "set": {"window_days": 40}}
+    spoiled = GOOD | {"policy": {"policy": "p", "version": "1", "rules": [rule]}}
+    done = run("decide", written(tmp_path, json.dumps([spoiled, GOOD])), "--json")
+    assert done.exit_code == 2
+    refused, decided = (json.loads(each) for each in done.stdout.splitlines())
+    assert refused["error"]["field"].startswith(f"policy.rules.0.when.{key}")
+    assert decided["decision"] == "approved"
+
+
 @pytest.mark.parametrize(
     ("content", "codes"),
     [

@@ -419,6 +419,11 @@ def test_contradictory_facts_are_a_finding_and_a_person(change: dict[str, Any]) 
     assert judge(order=order(line(900)) | change).decision == "escalated"
 
 
+def test_a_return_asked_for_before_the_order_was_placed_contradicts() -> None:
+    early = judge(order=order(line(900)), request=request(at=NOW - days(14)))
+    assert early.decision == "escalated" and "order_contradicts_itself" in codes(early)
+
+
 def test_the_counterfactual_is_found_by_deciding_again() -> None:
     late = judge(order=order(line(900), delivered=NOW - days(35)))
     assert late.counterfactual.startswith("Asked 5 days earlier")

@@ -301,6 +301,16 @@ def test_the_whole_order_must_have_arrived_before_the_period_ends() -> None:
     assert judge(order=bought).legal_basis == "statutory_withdrawal"
 
 
+def test_a_parcel_of_digital_content_alone_does_not_hold_the_period_of_goods_open() -> None:
+    bought = german(line(1000), line(500, "2", traits=["digital"]), delivered=NOW - days(60))
+    goods, content = ([{"line_id": line_id, "quantity": 1}] for line_id in ("1", "2"))
+    bought["deliveries"][0]["lines"] = goods
+    bought["deliveries"].append({"delivery_id": "d2", "lines": content})
+    assert judge(order=bought).escalation.reason == "outside_window"
+    bought["deliveries"][1]["lines"] = goods
+    assert judge(order=bought).legal_basis == "statutory_withdrawal"
+
+
 def test_refund_clocks_run_by_country() -> None:
     assert judge(order=german(line(1000))).refund_due == datetime(
         2026, 4, 3, 21, 59, 59, tzinfo=UTC
