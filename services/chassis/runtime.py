@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -27,6 +28,7 @@ from services.chassis.settings import Settings
 from services.chassis.work import UnitOfWork
 
 CLOSE_SECONDS_MAX = 5.0
+GARBAGE_ALLOCATIONS_MIN = 50_000
 
 Build = Callable[[Settings, Any], Service[Any]]
 """(settings, pool) -> the service. Executors may keep the pool."""
@@ -159,6 +161,11 @@ def run(name: str, build: Build, routes: Routes | None = None, **app_arguments: 
         import uvloop
 
         uvloop.install()
+    # What was imported never becomes garbage, and messages leave no cycles: looking for them as
+    # often as by default costs some 7 % of the CPU.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_ALLOCATIONS_MIN)
     asyncio.run(_main(name, build, routes, settings, app_arguments))
 
 
