@@ -115,7 +115,7 @@ def answer(
     sites: Sites,
     now: datetime,
 ) -> ReturnabilityAssessed:
-    """`contracts.md` §3: this return's own goods are left out."""
+    """The facts as the agent who asks may use them: this return's own goods are left out."""
     order = goods.order
     assert order is not None
     return ReturnabilityAssessed(

@@ -1,4 +1,4 @@
-"""domain.md §9, "Units and amounts": one test per sentence."""
+"""The fine print on units and amounts: one test per rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""domain.md §9, "Judgement" and "Documents and messages", and the rules of §2 and §6."""
+"""The fine print on judgement, documents and people: one test per rule."""
 
 from __future__ import annotations
 

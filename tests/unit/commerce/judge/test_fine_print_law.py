@@ -1,4 +1,4 @@
-"""domain.md §9, "Law", and the arithmetic of law.md: tables of dates, and one test per sentence."""
+"""The law and the arithmetic of its periods: tables of dates, and one test per rule."""
 
 from __future__ import annotations
 
