@@ -28,7 +28,7 @@ from services.ops.embedded import processes
 
 AT = datetime(2026, 3, 10, 9, tzinfo=UTC)
 READY_SECONDS_MAX = 60
-SECRET = "whsec_sandbox"
+SECRET = "whsec_of_these_tests"
 TAX = [{"rate_bps": 600, "net": 20000, "tax": 1200}, {"rate_bps": 0, "net": 1000, "tax": 0}]
 
 

@@ -112,7 +112,10 @@ def _failed(draft: Draft, message: RefundFailed) -> None:
 
 
 def dispute_opened(draft: Draft, message: DisputeOpened) -> None:
-    """Nothing more is paid on a disputed payment until a person or the bank has decided."""
+    """Nothing more is paid on a disputed payment until a person or the bank has decided.
+
+    Where everything was paid already the merchant may lose the money twice: a person hears at once.
+    """
     if not _concerns(draft, message.payment_id):
         draft.ignored = "nothing of this return is open on that payment"
         return
@@ -121,6 +124,7 @@ def dispute_opened(draft: Draft, message: DisputeOpened) -> None:
     told = {
         "dispute_id": message.dispute_id,
         "reason": message.reason,
+        "double_loss": draft.current.all_settled,
         **release.alternatives(draft),
     }
     draft.escalate(EscalationReason.PAYMENT_NOT_REFUNDABLE, told)
@@ -134,7 +138,7 @@ def _concerns(draft: Draft, payment_id: str) -> bool:
     standing = draft.standing
     assert standing is not None
     named = {each.payment_id for each in standing.settlement.allocations}
-    return payment_id in named and not current.all_settled
+    return payment_id in named
 
 
 def dispute_closed(draft: Draft, message: DisputeClosed) -> None:

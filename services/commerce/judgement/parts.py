@@ -210,7 +210,7 @@ def part_of(
                 points_to_reverse=max(until.loyalty.points_to_reverse - reversed_before, 0),
                 points_to_restore=max(until.loyalty.points_to_restore - restored_before, 0),
             ),
-            tax=_new_tax(until.tax, already),
+            tax=_fitted(_new_tax(until.tax, already), until.tax, refund.tax),
         ),
     )
 
@@ -243,3 +243,17 @@ def _new_tax(until: Sequence[TaxLeg], already: Sequence[Released]) -> tuple[TaxL
     return tuple(
         TaxLeg(rate_bps=rate, net=net[rate], tax=tax[rate]) for rate in sorted(net) if tax[rate]
     )
+
+
+def _fitted(legs: Sequence[TaxLeg], rates: Sequence[TaxLeg], tax: int) -> tuple[TaxLeg, ...]:
+    """The legs with exactly the tax that is paid: a part is bounded by what stands."""
+    surplus = sum(leg.tax for leg in legs) - tax
+    fitted: list[TaxLeg] = []
+    for leg in reversed(legs):
+        less = min(max(surplus, 0), max(leg.tax, 0))
+        surplus -= less
+        fitted.insert(0, leg.model_copy(update={"tax": leg.tax - less}))
+    if surplus < 0 and (fitted or rates):
+        first = fitted.pop(0) if fitted else rates[0].model_copy(update={"net": 0, "tax": 0})
+        fitted.insert(0, first.model_copy(update={"tax": first.tax - surplus}))
+    return tuple(leg for leg in fitted if leg.tax)

@@ -305,11 +305,27 @@ def test_a_refund_that_settles_although_it_was_taken_back_is_never_paid_twice() 
     assert play.statuses[-1] == "settled"
 
 
-def test_a_dispute_on_a_settled_return_changes_nothing() -> None:
+def test_a_dispute_on_a_settled_return_tells_a_person_of_the_double_loss() -> None:
     play = ready_to_fail()
     play.say(examples.settled(play.released), disputed(play))
+    assert play.statuses[-1] == "awaiting_review"
+    escalation = play.made.escalation
+    assert escalation is not None
+    assert escalation.context["double_loss"] is True
+    assert len(play.all(RefundReleased)) == 1
+
+
+@pytest.mark.parametrize("outcome", [DisputeOutcome.WON, DisputeOutcome.LOST])
+def test_a_dispute_on_a_settled_return_ends_without_a_second_payment(
+    outcome: DisputeOutcome,
+) -> None:
+    play = ready_to_fail()
+    play.say(examples.settled(play.released), disputed(play), disputed(play, outcome))
+    if outcome is DisputeOutcome.LOST:
+        assert play.statuses[-1] == "awaiting_review"
+        play.say(review(play, ReviewDecision.APPROVE))
     assert play.statuses[-1] == "settled"
-    assert play.made.decision is Outcome.APPROVED
+    assert len(play.all(RefundReleased)) == 1
 
 
 def reversal(play: Play, amount: int = 22200, *, consent: bool = True) -> ReversalRequested:
