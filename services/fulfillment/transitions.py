@@ -47,7 +47,6 @@ AT_HOME = (S.NONE, S.AUTHORISED, S.LABEL_ISSUED, S.SHORT_SHIPPED, S.NEVER_SENT, 
 UNTIL_COUNTED = (*AT_HOME, S.IN_TRANSIT, S.DELIVERED, S.LOST)
 IN_HAND = frozenset({S.RECEIVED, S.INSPECTED, S.RESTOCKED, S.REFURBISH, S.DISPOSED})
 """Where the thing itself is, or was, in the warehouse: only once at a time (a constraint)."""
-ON_THE_WAY = frozenset({S.IN_TRANSIT, S.DELIVERED})
 OWED = frozenset({S.AUTHORISED, S.LABEL_ISSUED, S.SHORT_SHIPPED})
 """What the customer still has to send."""
 

@@ -30,7 +30,6 @@ from services.commerce.model import (
     Refund,
     Return,
     Shown,
-    State,
 )
 from services.commerce.papers import Dossier, Facts, Order, Paper
 from services.commerce.policy.model import Policy
@@ -39,7 +38,6 @@ from services.commerce.transitions import Event, move
 NAMESPACE = uuid.UUID("0b9b9c37-9c4b-5f6e-8a5d-0c3f4a1d2e77")
 WAIT = "wait"
 FACTS = "facts"
-OUTCOMES = {State.REJECTED: CloseOutcome.REJECTED, State.CANCELLED: CloseOutcome.CANCELLED}
 EVENT_OF = {
     Outcome.APPROVED: Event.APPROVE,
     Outcome.REJECTED: Event.REJECT,

@@ -12,8 +12,6 @@ from services.commerce.decide.draft import Draft
 from services.commerce.messages import WaitOver
 from services.commerce.model import CHOICE_WAIT, GRACE, REVIEW_WAIT, ReplacementState
 
-OWNED_BY_OTHERS = frozenset({Party.FULFILLMENT, Party.PAYMENT})
-
 
 def over(draft: Draft, message: WaitOver) -> None:
     """State decides whether the wait still matters: its status must be the one shown last."""

@@ -70,7 +70,6 @@ class LineAmount:
 
 
 NOTHING = LineAmount(0, 0, 0)
-NOTHING_EARLIER = Earlier()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

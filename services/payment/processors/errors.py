@@ -18,7 +18,6 @@ HANDLING = "https://docs.stripe.com/error-handling"
 LOW_LEVEL = "https://docs.stripe.com/error-low-level"
 CODES = "https://docs.stripe.com/error-codes"
 LIMITS = "https://docs.stripe.com/rate-limits"
-HTTPX = "https://www.python-httpx.org/exceptions/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
