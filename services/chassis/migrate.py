@@ -1,8 +1,9 @@
 """`python -m services.chassis.migrate SERVICE…`: brings stores up to date; safe to run twice.
 
-Revisions lie in `services/<name>/migrations/versions`; they are plain SQL. They run as the
-migrator's role (``<SERVICE>_MIGRATION_DATABASE_URL``, else ``<SERVICE>_DATABASE_URL``); rights are
-granted to the role named in ``<SERVICE>_DATABASE_URL``.
+Revisions lie in `services/<name>/migrations/versions`, later ones of the chassis's own tables in
+`services/chassis/schema/versions`; they are plain SQL. They run as the migrator's role
+(``<SERVICE>_MIGRATION_DATABASE_URL``, else ``<SERVICE>_DATABASE_URL``); rights are granted to the
+role named in ``<SERVICE>_DATABASE_URL``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from services.chassis.settings import Settings
@@ -17,29 +19,37 @@ from services.chassis.settings import Settings
 MIGRATION_LOCK = 0x0B0C6
 SERVICES = Path(__file__).resolve().parent.parent
 SCHEMA = Path(__file__).resolve().parent / "schema"
+SERVICE_LINE, CHASSIS_LINE = "alembic_version", "chassis_version"
+"""Where a store notes how far each of its two lines of revisions has come."""
 
 
 def migrate(service: str, url: str, runtime_role: str, *, versions: Path | None = None) -> None:
     """Apply every revision that is missing. Concurrent runs wait for each other."""
-    from alembic import command
-    from alembic.config import Config
     from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
 
-    config = Config()
     versions = versions or SERVICES / service / "migrations" / "versions"
     if not versions.is_dir():
         raise SystemExit(f"{service} has no migrations: expected them in {versions}")
+    engine = create_engine(_sqlalchemy_url(url), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        # In this order: a service's first revision makes the chassis's tables.
+        for line, folder in ((SERVICE_LINE, versions), (CHASSIS_LINE, SCHEMA / "versions")):
+            _upgrade(folder, connection=connection, runtime_role=runtime_role, line=line)
+
+
+def _upgrade(versions: Path, **attributes: Any) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
     # The configuration's own interpolation takes a % in a path for itself.
     config.set_main_option("script_location", _escaped(SCHEMA))
     config.set_main_option("version_locations", _escaped(versions))
     config.set_main_option("path_separator", "os")
-    engine = create_engine(_sqlalchemy_url(url), poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-        config.attributes["connection"] = connection
-        config.attributes["runtime_role"] = runtime_role
-        command.upgrade(config, "head")
+    config.attributes.update(attributes)
+    command.upgrade(config, "head")
 
 
 def _escaped(path: Path) -> str:

@@ -24,18 +24,20 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::by
                      $11::timestamptz[])
 """
 LIST = """
-SELECT id, service, topic, partition, "offset", key, headers, value, reason, return_id, order_id,
-       at, redrive_requested_at, redriven_at
+SELECT id, service, topic, partition, "offset", key, headers, value, mended, reason, return_id,
+       order_id, at, redrive_requested_at, redriven_at
 FROM quarantine ORDER BY id
 """
 SHOW = LIST.replace("ORDER BY id", "WHERE id = $1")
 # The running service takes it up: only it knows the handlers, and only it may write its store.
+# `value` stays as it came: what a person mended stands beside it.
 REQUEST_REDRIVE = """
-UPDATE quarantine SET redrive_requested_at = $2, value = coalesce($3, value)
+UPDATE quarantine SET redrive_requested_at = $2, mended = coalesce($3, mended)
 WHERE id = $1 AND redriven_at IS NULL RETURNING id
 """
 REQUESTED = """
-SELECT id, topic, partition, "offset", key, headers, value FROM quarantine
+SELECT id, topic, partition, "offset", key, headers, coalesce(mended, value) AS value
+FROM quarantine
 WHERE redrive_requested_at IS NOT NULL ORDER BY id LIMIT $1
 """
 REFUSED = """
@@ -45,11 +47,15 @@ UPDATE quarantine SET redrive_requested_at = NULL, reason = $2, at = $3 WHERE id
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """A quarantined record as an operator sees it."""
+    """A quarantined record as an operator sees it.
+
+    `record` is as it came; `mended` holds the bytes that were driven again in place of its value.
+    """
 
     id: int
     service: str
     record: Record
+    mended: bytes | None
     reason: str
     return_id: str | None
     order_id: str | None
@@ -73,6 +79,7 @@ async def request_redrive(
 ) -> bool:
     """Ask the running service to handle the record again, with mended bytes if given.
 
+    Without any, those that were given before are taken, else the record's own.
     False where there is no such record, or it was driven again already.
     """
     return await connection.fetchval(REQUEST_REDRIVE, id_, now, value) is not None
@@ -99,7 +106,7 @@ def columns(rows: Sequence[Quarantined], service: str, now: datetime) -> Sequenc
 
 
 def record(row: Any) -> Record:
-    """The record as it came."""
+    """The record that a row holds: as it came, or as REQUESTED wants it handled."""
     headers = json.loads(row["headers"])
     return Record(
         topic=row["topic"],
@@ -137,6 +144,7 @@ def _entry(row: Any) -> Entry:
         id=row["id"],
         service=row["service"],
         record=record(row),
+        mended=row["mended"],
         reason=row["reason"],
         return_id=row["return_id"],
         order_id=row["order_id"],

@@ -57,6 +57,7 @@ def show(id_: Id, json: AsJson = False) -> None:
         "key": _text(entry.record.key),
         "headers": [[name, _text(value)] for name, value in entry.record.headers],
         "value": _text(entry.record.value),
+        "mended": _text(entry.mended),
         "return_id": entry.return_id,
         "order_id": entry.order_id,
         "redriven_at": entry.redriven_at.isoformat() if entry.redriven_at else None,

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from services.chassis.deadlines import INBOX_RETENTION
-from services.chassis.migrate import migrate, role_of
+from services.chassis.migrate import CHASSIS_LINE, SERVICE_LINE, migrate, role_of
 from services.chassis.quarantine import request_redrive
 from services.ops.embedded.postgres import Server
 from tests.driving import Drive
@@ -28,8 +28,11 @@ def test_migrating_twice_and_at_the_same_time_does_it_once(postgres: Server) -> 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(once, range(4)))
     with psycopg.connect(fresh.migration_url) as connection:
-        rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-    assert rows == [("0002",)]
+        lines = [
+            connection.execute(f"SELECT version_num FROM {line}").fetchall()
+            for line in (SERVICE_LINE, CHASSIS_LINE)
+        ]
+    assert lines == [[("0002",)], [("chassis_0002",)]]
     postgres.drop("migrated_in_parallel")
 
 

@@ -389,6 +389,7 @@ async def test_a_quarantined_record_is_driven_again_on_request_with_mended_bytes
 ) -> None:
     await toys.send(request("o1", "bad", locale=toy.POISON))
     (row,) = await toys.quarantined()
+    as_it_came = row["value"]
     async with toys.pool.acquire() as connection:
         assert await quarantine.request_redrive(connection, row["id"], now=toys.clock.now())
         await toys.settle()
@@ -402,6 +403,7 @@ async def test_a_quarantined_record_is_driven_again_on_request_with_mended_bytes
         await toys.settle()
         (entry,) = await quarantine.entries(connection)
         assert entry.redriven_at is not None
+        assert (entry.record.value, entry.mended) == (as_it_came, mended)
         assert not await quarantine.request_redrive(connection, entry.id, now=toys.clock.now())
     assert (await account(toys, "o1")).requests == (return_id("bad"),)
 
