@@ -6,8 +6,8 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,6 +19,7 @@ from services.ops.embedded.processes import StartFailed
 from services.ops.home import InUse
 
 OK, FAILED, WRONG_USE = 0, 1, 2
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 out = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -65,7 +66,10 @@ def in_one_sentence(command: Callable[P, R]) -> Callable[P, R]:
 
 @asynccontextmanager
 async def ended_by_signals() -> AsyncIterator[None]:
-    """SIGINT and SIGTERM end the block as if it were done; what it opened is closed in order."""
+    """SIGINT and SIGTERM end the block as if it were done; what it opened is closed in order.
+
+    Code that keeps the event loop waiting hears of them only when it is `interruptible`.
+    """
     task = asyncio.current_task()
     assert task is not None  # we are in a coroutine
 
@@ -74,14 +78,33 @@ async def ended_by_signals() -> AsyncIterator[None]:
             task.cancel()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         loop.add_signal_handler(number, end)
     try:
         yield
+    except KeyboardInterrupt:
+        pass
     except asyncio.CancelledError:
         if not task.cancelling():
             raise
         task.uncancel()
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDING:
             loop.remove_signal_handler(number)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """For a block without `await`: SIGINT and SIGTERM raise KeyboardInterrupt within it, once."""
+
+    def interrupt(number: int, frame: object) -> None:
+        for each in ENDING:
+            signal.signal(each, signal.SIG_IGN)  # a second one must not interrupt the closing
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

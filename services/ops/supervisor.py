@@ -10,6 +10,7 @@ from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from subprocess import SubprocessError
 
 import httpx
 
@@ -100,10 +101,25 @@ class Supervisor:
                 raise StartFailed(f"{service} keeps ending ({said[-1]})")
             pause = min(BACKOFF_SECONDS_MIN * 2 ** max(early_ends - 1, 0), BACKOFF_SECONDS_MAX)
             self.say(f"{service} ended ({reason(code)}); starting it again in {pause:.1f} s")
+            again = await self._spawn_after(pause, service)
+            if again is None:
+                return
+            process = again
+
+    async def _spawn_after(self, pause: float, service: str) -> Process | None:
+        """Try until it starts: what is short now, memory or disk, may be there later.
+
+        None when everything is being stopped.
+        """
+        while True:
             await asyncio.sleep(pause)
             if self._stopping:
-                return
-            process = await self._spawn(service)
+                return None
+            try:
+                return await self._spawn(service)
+            except (OSError, SubprocessError) as error:
+                self.say(f"{service} could not be started ({error}); trying again in {pause:.1f} s")
+            pause = min(pause * 2, BACKOFF_SECONDS_MAX)
 
     async def _spawn(self, service: str) -> Process:
         self.logs.mkdir(parents=True, exist_ok=True)

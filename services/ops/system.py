@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from services.ops import home, stack
+from services.ops import console, home, stack
 from services.ops.stack import SERVICES, Stack
 from services.ops.supervisor import Say, Supervisor
 
@@ -57,8 +57,11 @@ class System:
             await asyncio.sleep(WATCH_SECONDS)
             for what in await asyncio.to_thread(self.parts.ended):
                 self.say(f"{what} ended; starting it again")
-                # Not in a thread: a child dies with the thread that started it.
-                self.parts.mend(what)
+                try:
+                    # Not in a thread: a child dies with the thread that started it.
+                    self.parts.mend(what)
+                except OSError as error:  # too little memory or disk may be over in a moment
+                    self.say(f"{what} could not be started ({error}); trying again")
 
 
 @asynccontextmanager
@@ -68,7 +71,8 @@ async def running(folder: Path, *, keep: bool, say: Say) -> AsyncIterator[System
     Raises InUse and StartFailed.
     """
     with home.claimed(folder):
-        parts = stack.start(folder, keep=keep)
+        with console.interruptible():
+            parts = stack.start(folder, keep=keep)
         system = System(parts, say)
         try:
             await system.start()

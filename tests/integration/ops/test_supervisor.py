@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -89,3 +90,25 @@ async def test_stop_ends_a_service_that_does_not_listen_to_sigterm(
     await wait_for(lambda: "deaf" in (tmp_path / "deaf.log").read_text(), what="it is deaf")
     await asyncio.wait_for(keeper.stop(), 10)
     assert not psutil.pid_exists(keeper.processes["deaf"])
+
+
+async def test_a_service_that_cannot_be_started_now_is_tried_until_it_can(
+    toy: dict[str, str], tmp_path: Path
+) -> None:
+    said: list[str] = []
+    logs = tmp_path / "logs"
+    keeper = Supervisor(toy, logs, say=said.append)
+    address = {"toy": f"http://127.0.0.1:{toy['TOY_PORT']}"}
+    await keeper.start("toy")
+    try:
+        await keeper.wait_until_ready(address)
+        shutil.rmtree(logs)
+        logs.write_text("a file where the folder of the logs was")
+        os.kill(keeper.processes["toy"], signal.SIGKILL)
+        await wait_for(lambda: "could not" in " ".join(said), seconds=5, what="it is said")
+        logs.unlink()
+        await keeper.wait_until_ready(address)
+    finally:
+        await keeper.stop()
+    assert "toy could not be started" in said[1]
+    assert "trying again in 0.2 s" in said[1]
