@@ -30,6 +30,7 @@ from services.fulfillment.decide import (
     labels,
     parcels,
     replacements,
+    sendback,
 )
 from services.fulfillment.model import (
     ORDER_WAIT_HOURS_MAX,
@@ -216,7 +217,10 @@ def all_handlers(sites: Sites) -> Mapping[type[Message], Handler]:
         messages.ReplacementDispatched: _plain(replacements.on_replacement_dispatched),
         messages.ReplacementRefused: _plain(replacements.on_replacement_refused),
         messages.Restocked: _done,
-        messages.GoodsDispatchedBack: _plain(disposal.on_dispatched_back),
+        messages.RestockRefused: _plain(disposal.on_restock_refused),
+        messages.GoodsDispatchedBack: _plain(sendback.on_dispatched_back),
+        messages.SendBackRefused: _plain(sendback.on_refused),
+        messages.SendBackOverdue: _plain(sendback.on_overdue),
         messages.SendByPassed: _plain(clocks.on_send_by_passed),
         messages.ScanOverdue: _plain(clocks.on_scan_overdue),
         messages.DispositionDue: _plain(clocks.on_disposition_due),

@@ -180,6 +180,14 @@ class Restocked(OfReturn):
     reference: Identifier
 
 
+class RestockRefused(OfReturn):
+    reference: Identifier
+    sku: Identifier
+    quantity: Quantity
+    disposition: Disposition
+    reason: Text
+
+
 class SendBack(OfReturn):
     """Intent: return rejected goods to the customer, with a label of their own."""
 
@@ -191,7 +199,13 @@ class SendBack(OfReturn):
 class SentBackLine(Part):
     line_id: Identifier
     sku: Identifier
-    units: tuple[Ordinal, ...]
+    units: tuple[Ordinal, ...] = ()
+    loose: Count = 0
+    """Pieces that are no unit of the return."""
+
+    @property
+    def pieces(self) -> int:
+        return len(self.units) + self.loose
 
 
 class GoodsDispatchedBack(OfReturn):
@@ -199,6 +213,18 @@ class GoodsDispatchedBack(OfReturn):
     tracking_number: Identifier | None = None
     lines: tuple[SentBackLine, ...]
     shipped_at: Instant
+
+
+class SendBackRefused(OfReturn):
+    shipment_id: Identifier
+    code: Identifier
+    reason: Text
+
+
+class SendBackOverdue(OfReturn):
+    """Deadline: goods that are to go back to the customer are still in the warehouse."""
+
+    shipment_id: Identifier
 
 
 class SendByPassed(OfReturn):

@@ -25,6 +25,7 @@ LABEL_LOOK_UP_WAIT_SECONDS = 2
 STOCK_HELD_DAYS_MAX = 7
 REPLACEMENT_BUSINESS_DAYS = 2
 DISPOSITION_WAIT_HOURS_MAX = 48
+SEND_BACK_WAIT_HOURS_MAX = 24
 OUTBOUND_TRANSIT_DAYS_MAX = 30
 UNITS_MAX = 10_000
 """Per return: what exceeds it is no return that this agent can carry out."""
@@ -214,6 +215,8 @@ class Counted(Kept):
     assigned: int = 0
     """Pieces that a unit accounts for."""
     loose: tuple[LooseGrade, ...] = ()
+    back: int = 0
+    """Pieces that no unit accounted for and that went back to the customer."""
 
     @property
     def reported(self) -> int:
@@ -222,7 +225,20 @@ class Counted(Kept):
 
     @property
     def unassigned(self) -> int:
-        return self.reported - self.assigned
+        return self.reported - self.assigned - self.back
+
+    def without_loose(self, pieces: int) -> Counted:
+        """After `pieces` of what no unit accounts for have left; their grades leave with them."""
+        if not pieces:
+            return self
+        left: list[LooseGrade] = []
+        to_go = pieces
+        for item in self.loose:
+            gone = min(to_go, item.quantity)
+            to_go -= gone
+            if gone < item.quantity:
+                left.append(item.model_copy(update={"quantity": item.quantity - gone}))
+        return self.model_copy(update={"back": self.back + pieces, "loose": tuple(left)})
 
 
 class Label(Kept):
@@ -258,6 +274,16 @@ class Replacement(Kept):
     ship_by: Instant | None = None
 
 
+class SendingBack(Kept):
+    """Goods that the warehouse was asked to send back to the customer, and has not yet."""
+
+    shipment_id: str
+    units: tuple[tuple[str, int], ...] = ()
+    """(line id, ordinal)"""
+    skus: tuple[str, ...] = ()
+    """Of what no unit accounts for."""
+
+
 class ReturnGoods(Kept):
     """One return's goods. `sequence` is the decision that stands, 0 before the first."""
 
@@ -279,6 +305,9 @@ class ReturnGoods(Kept):
     replacements: tuple[Replacement, ...] = ()
     outbound: tuple[Parcel, ...] = ()
     """Parcels to the customer: replacements, and goods that were sent back."""
+    left_out: tuple[tuple[str, int], ...] = ()
+    """(line id, ordinal) of units that the standing approval does not name: nobody paid them."""
+    sending_back: tuple[SendingBack, ...] = ()
     seen: tuple[str, ...] = ()
     """Receipts and inspections that were counted: a repeated one counts nothing."""
 
@@ -286,6 +315,16 @@ class ReturnGoods(Kept):
     def label(self) -> Label | None:
         """The label that counts now, whatever became of it."""
         return self.labels[-1] if self.labels else None
+
+    @property
+    def leaving(self) -> set[tuple[str, int]]:
+        """Units that the warehouse was asked to send back."""
+        return {key for each in self.sending_back for key in each.units}
+
+    @property
+    def standing_keys(self) -> set[tuple[str, int]]:
+        """Units that the standing approval names."""
+        return {unit.key for unit in self.units} - set(self.left_out)
 
     def count_of(self, sku: str) -> Counted:
         return next((c for c in self.counts if c.sku == sku), Counted(sku=sku))

@@ -11,6 +11,8 @@ from services.chassis.errors import Transient
 CONNECT_SECONDS_MAX = 3.0
 CALL_SECONDS_MAX = 8.0
 REASON_LENGTH_MAX = 500
+WAITS = frozenset({401, 403, 407, 408, 425, 429})
+"""Our key is wrong, or it is too early: nothing was done, and the same call may work later."""
 
 
 class Refused(Exception):
@@ -41,15 +43,15 @@ async def call(
     params: dict[str, str] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Any:
-    """The JSON answer of a 2xx. Raises Refused (4xx), Transient (not sent, or 429), Unclear."""
+    """The JSON answer of a 2xx. Raises Refused (4xx), Transient (not sent, or WAITS), Unclear."""
     try:
         answer = await http.request(method, path, json=json, params=params, headers=headers)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise Transient(f"{http.base_url} cannot be reached: {type(error).__name__}") from error
     except httpx.HTTPError as error:
         raise Unclear(f"{method} {path}: {type(error).__name__}") from error
-    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        raise Transient(f"{method} {path}: asked to wait")
+    if answer.status_code in WAITS:
+        raise Transient(f"{method} {path}: {answer.status_code}")
     if answer.is_server_error:
         raise Unclear(f"{method} {path}: {answer.status_code}")
     body = _json(answer)

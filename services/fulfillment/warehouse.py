@@ -21,7 +21,9 @@ from services.fulfillment.messages import (
     ReserveStock,
     Restock,
     Restocked,
+    RestockRefused,
     SendBack,
+    SendBackRefused,
     ShipReplacement,
     StockChecked,
     StockRefused,
@@ -83,8 +85,7 @@ class Warehouse:
         same = _same(wish)
         body: dict[str, Any] = {
             "reference": wish.replacement_id,
-            "sku": wish.sku,
-            "quantity": wish.quantity,
+            "lines": [{"sku": wish.sku, "quantity": wish.quantity}],
         }
         try:
             made = await self._shipment(wish, body)
@@ -101,14 +102,20 @@ class Warehouse:
         """The customer's own goods: no stock of ours gets less by it."""
         body: dict[str, Any] = {
             "reference": wish.shipment_id,
-            "sku": wish.lines[0].sku,
-            "quantity": sum(len(each.units) for each in wish.lines),
+            "lines": [{"sku": line.sku, "quantity": line.pieces} for line in wish.lines],
             "from_stock": False,
         }
         try:
             made = await self._shipment(wish, body)
         except outside.Refused as no:
-            raise Transient(str(no)) from no
+            return SendBackRefused(
+                order_id=wish.order_id,
+                return_id=wish.return_id,
+                test=wish.test,
+                shipment_id=wish.shipment_id,
+                code=no.code,
+                reason=no.reason or no.code,
+            )
         return GoodsDispatchedBack(
             order_id=wish.order_id,
             return_id=wish.return_id,
@@ -129,7 +136,16 @@ class Warehouse:
         try:
             await self._call(wish, "POST", "/inventory/restocks", json=body)
         except outside.Refused as no:
-            raise Transient(str(no)) from no
+            return RestockRefused(
+                order_id=wish.order_id,
+                return_id=wish.return_id,
+                test=wish.test,
+                reference=wish.reference,
+                sku=wish.sku,
+                quantity=wish.quantity,
+                disposition=wish.disposition,
+                reason=no.reason or no.code,
+            )
         return Restocked(
             order_id=wish.order_id,
             return_id=wish.return_id,

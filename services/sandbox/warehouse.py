@@ -31,10 +31,16 @@ class Restock(BaseModel):
     disposition: str = "restocked"
 
 
-class Shipment(BaseModel):
-    reference: str
+class ShippedLine(BaseModel):
     sku: str
     quantity: Annotated[int, Field(gt=0)]
+
+
+class Shipment(BaseModel):
+    """One parcel to the customer."""
+
+    reference: str
+    lines: Annotated[list[ShippedLine], Field(min_length=1)]
     ship_to: dict[str, Any] | None = None
     test: bool = False
     from_stock: bool = True
@@ -78,17 +84,17 @@ def _ship(pages: Pages, wanted: Shipment) -> Json | None:
     if (known := pages.get("shipment", wanted.reference)) is not None:
         return known
     if wanted.from_stock:
-        left = _stock(pages, wanted.sku) - wanted.quantity
-        if left < 0:
+        left = {line.sku: _stock(pages, line.sku) - line.quantity for line in wanted.lines}
+        if min(left.values()) < 0:
             return None
         pages.delete("reservation", wanted.reference)
-        pages.put("stock", wanted.sku, {"available": left})
+        for sku, available in left.items():
+            pages.put("stock", sku, {"available": available})
     tracking = free_number(pages, f"out:{wanted.reference}")
     pages.put("tracking", tracking, {"reference": wanted.reference})
     made: Json = {
         "reference": wanted.reference,
-        "sku": wanted.sku,
-        "quantity": wanted.quantity,
+        "lines": [line.model_dump() for line in wanted.lines],
         "carrier": CARRIER,
         "tracking_number": tracking,
         "shipped_at": rfc3339(time.time()),

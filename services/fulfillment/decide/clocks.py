@@ -69,10 +69,10 @@ def on_scan_overdue(goods: Goods, message: ScanOverdue, *, now: datetime) -> Dec
 
 
 def on_disposition_due(goods: Goods, message: DispositionDue, *, now: datetime) -> Decision[Goods]:
-    """Inspected goods of an approved return do not wait for ever for their release."""
+    """Inspected goods that an approval takes do not wait for ever for their release."""
     current = goods.returns.get(message.return_id)
     if current is None or current.standing is not Standing.APPROVED:
         return ignored(goods, "a person decides about the goods")
     draft = Draft(goods=goods, now=now)
-    draft.put(disposal.paid(draft, current, {unit.key for unit in current.units}))
+    draft.put(disposal.paid(draft, current, current.standing_keys))
     return draft.done()

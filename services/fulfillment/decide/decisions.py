@@ -13,7 +13,7 @@ from contracts.decisions import (
     Verdict,
 )
 from services.chassis.decision import Deadline, Decision
-from services.fulfillment.decide import arrivals, disposal, labels, replacements
+from services.fulfillment.decide import arrivals, disposal, labels, replacements, sendback
 from services.fulfillment.decide.draft import SCAN_OVERDUE, SEND_BY, Draft, ignored, moved
 from services.fulfillment.messages import SendByPassed
 from services.fulfillment.model import (
@@ -52,7 +52,8 @@ def on_decision(
         current = _approved(draft, current, message, sites)
     elif standing is Standing.REJECTED:
         current = _withdrawn(draft, current)
-        current = disposal.send_back(draft, current)
+        counted = (count.sku for count in current.counts)
+        current = sendback.send_back(draft, current, current.units, counted)
     draft.put(current)
     return draft.done()
 
@@ -92,6 +93,7 @@ def _approved(
         raise Impossible(f"a return of {len(wanted)} units: at most {UNITS_MAX} can be carried out")
     current = _with_new_units(draft.goods, current, message, wanted)
     dropped = [unit for unit in current.units if unit.key not in wanted]
+    current = current.but(left_out=tuple(unit.key for unit in dropped))
     chosen = [unit for unit in current.units if unit.key in wanted]
     current, _ = moved(current, dropped, UnitEvent.WITHDRAWN)
     authorised = UnitEvent.AUTHORISED if way.required else UnitEvent.EXEMPTED
@@ -99,7 +101,17 @@ def _approved(
     current = arrivals.take_up_earlier(draft, current)
     current = _labelled(draft, current, sites)
     current = _send_by(draft, current, message)
+    current = sendback.send_back(draft, current, dropped, _rejected_skus(message))
     return disposal.approved_after_inspection(draft, current, wanted)
+
+
+def _rejected_skus(message: ReturnDecisionMade) -> set[str]:
+    """SKUs of rejected lines, unless another line of the same SKU is approved."""
+    skus: dict[Verdict, set[str]] = {}
+    for line in message.lines:
+        if line.sku is not None:
+            skus.setdefault(line.verdict, set()).add(line.sku)
+    return skus.get(Verdict.REJECTED, set()) - skus.get(Verdict.APPROVED, set())
 
 
 def _with_new_units(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from contracts.fulfillment import Disposition, ItemDisposed, ReturnSentBack
+from contracts.fulfillment import Disposition
 from contracts.orders import Trait
 from contracts.warehouse import Grade
 from services.chassis.decision import Decision, Effect
-from services.fulfillment.decide.draft import Draft, by_line, counted_lines, ignored, moved
-from services.fulfillment.messages import GoodsDispatchedBack, Restock, SendBack, SentBackLine
+from services.fulfillment.decide.draft import Draft, disposed, ignored, moved
+from services.fulfillment.messages import Restock, RestockRefused
 from services.fulfillment.model import (
     Goods,
     LineFacts,
@@ -88,40 +88,19 @@ def dispose(draft: Draft, goods: ReturnGoods) -> ReturnGoods:
     """Dispose of everything that is both inspected and paid."""
     ready: dict[tuple[str, str, Disposition], list[Unit]] = {}
     for unit in goods.units:
-        if unit.paid and unit.state is UnitState.INSPECTED and unit.grade is not None:
+        if unit.key in goods.leaving or not unit.paid:
+            continue
+        if unit.state is UnitState.INSPECTED and unit.grade is not None:
             line = draft.goods.order.line(unit.line_id) if draft.goods.order else None
             what = proposal(line, unit.grade)
             ready.setdefault((unit.line_id, unit.sku, what), []).append(unit)
     for (line_id, sku, what), units in ready.items():
         goods, done = moved(goods, units, EVENTS[what])
         ordinals = tuple(sorted(unit.ordinal for unit in done))
-        _disposed(draft, goods, line_id, sku, ordinals, what)
+        disposed(draft, goods, line_id, sku, ordinals, what)
         if what is not Disposition.DISPOSED:
             draft.effects.append(_restock(goods, line_id, sku, ordinals, what))
     return goods
-
-
-def _disposed(
-    draft: Draft,
-    goods: ReturnGoods,
-    line_id: str,
-    sku: str,
-    ordinals: tuple[int, ...],
-    what: Disposition,
-) -> None:
-    draft.events.append(
-        ItemDisposed(
-            return_id=goods.return_id,
-            order_id=goods.order_id,
-            occurred_at=draft.now,
-            test=goods.test,
-            line_id=line_id,
-            sku=sku,
-            quantity=len(ordinals),
-            units=ordinals,
-            disposition=what,
-        )
-    )
 
 
 def _restock(
@@ -145,64 +124,12 @@ def _restock(
     )
 
 
-def send_back(draft: Draft, goods: ReturnGoods) -> ReturnGoods:
-    """Rejected goods that are in the warehouse go back to the customer, with their own label."""
-    here = [
-        unit
-        for unit in goods.units
-        if unit.state in (UnitState.RECEIVED, UnitState.INSPECTED, UnitState.WRONG_ITEM)
-    ]
-    if not here:
-        return goods
-    lines = tuple(
-        SentBackLine(line_id=line_id, sku=sku, units=ordinals)
-        for (line_id, sku), ordinals in by_line(here).items()
-    )
-    shipment_id = f"back:{goods.return_id}:{goods.sequence}"
-    draft.effects.append(
-        Effect(
-            id=shipment_id,
-            payload=SendBack(
-                order_id=goods.order_id,
-                return_id=goods.return_id,
-                test=goods.test,
-                shipment_id=shipment_id,
-                recipient=draft.goods.order.ship_to if draft.goods.order else None,
-                lines=lines,
-            ),
-        )
-    )
-    return goods
-
-
-def on_dispatched_back(
-    goods: Goods, message: GoodsDispatchedBack, *, now: datetime
-) -> Decision[Goods]:
-    """The rejected goods left the warehouse."""
+def on_restock_refused(goods: Goods, message: RestockRefused, *, now: datetime) -> Decision[Goods]:
+    """The inventory does not take the units over: its count is wrong until a person mends it."""
     current = goods.returns.get(message.return_id)
     if current is None:
         return ignored(goods, "no goods of this return")
-    keys = {(line.line_id, ordinal) for line in message.lines for ordinal in line.units}
-    leaving = [
-        unit
-        for unit in current.units
-        if unit.key in keys
-        and unit.state in (UnitState.RECEIVED, UnitState.INSPECTED, UnitState.WRONG_ITEM)
-    ]
-    current, units = moved(current, leaving, UnitEvent.SENT_BACK)
     draft = Draft(goods=goods, now=now)
-    draft.put(current.sent(message.tracking_number))
-    draft.events.append(
-        ReturnSentBack(
-            return_id=current.return_id,
-            order_id=current.order_id,
-            occurred_at=message.shipped_at,
-            test=current.test,
-            tracking_number=message.tracking_number,
-            lines=counted_lines(units),
-            reason="the return was rejected",
-        )
-    )
-    for (line_id, sku), ordinals in by_line(units).items():
-        _disposed(draft, current, line_id, sku, ordinals, Disposition.SENT_BACK)
+    what = f"{message.quantity} × {message.sku} as {message.disposition}"
+    draft.unmatched(current, now, f"the inventory does not take {what}: {message.reason}")
     return draft.done()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from contracts.base import Message
-from contracts.fulfillment import ParcelUnmatched, ShippedLine
+from contracts.fulfillment import Disposition, ItemDisposed, ParcelUnmatched, ShippedLine
 from contracts.requests import CountedLine
 from services.chassis.decision import Deadline, Decision, Effect
 from services.fulfillment.model import Goods, ReturnGoods, Unit
@@ -108,3 +108,27 @@ def in_hand_elsewhere(goods: Goods, return_id: str) -> set[tuple[str, int]]:
         for unit in other.units
         if unit.state in IN_HAND
     }
+
+
+def disposed(
+    draft: Draft,
+    goods: ReturnGoods,
+    line_id: str,
+    sku: str,
+    ordinals: tuple[int, ...],
+    what: Disposition,
+) -> None:
+    """Say what became of these units of a line."""
+    draft.events.append(
+        ItemDisposed(
+            return_id=goods.return_id,
+            order_id=goods.order_id,
+            occurred_at=draft.now,
+            test=goods.test,
+            line_id=line_id,
+            sku=sku,
+            quantity=len(ordinals),
+            units=ordinals,
+            disposition=what,
+        )
+    )

@@ -21,6 +21,7 @@ from services.fulfillment.decide.draft import (
     DISPOSITION,
     SCAN_OVERDUE,
     Draft,
+    by_line,
     ignored,
     moved,
     shipped_lines,
@@ -256,6 +257,7 @@ def on_received(
         _left_over(tally, sku, arrivals.count_in(draft, tally, sku, own), strange)
     current = arrivals.short(tally.goods)
     tally.goods = current
+    strange += _left_out(tally)
     arrivals.announce(
         draft,
         tally,
@@ -292,6 +294,16 @@ def _left_over(tally: Tally, sku: str, left: int, strange: list[str]) -> None:
         strange.append(f"{left} × {sku} more than announced")
     else:
         strange.append(f"{left} × {sku} that nobody announced")
+
+
+def _left_out(tally: Tally) -> list[str]:
+    """Units that came although the standing approval does without them: nobody paid them."""
+    keys = set(tally.goods.left_out)
+    late = [unit for unit in tally.received if unit.key in keys]
+    return [
+        f"{len(ordinals)} × {sku} that the decision leaves out"
+        for (_, sku), ordinals in by_line(late).items()
+    ]
 
 
 def _empty(current: ReturnGoods, message: ItemReceived) -> tuple[ReceivedLine, ...]:
@@ -337,6 +349,7 @@ def on_inspected(
             own -= pieces
         if own:
             _graded(draft, tally, item, own, strange)
+    strange += _left_out(tally)
     _inspection_done(draft, tally, message)
     _report(draft, tally.goods, strange, message.occurred_at, message.tracking_number)
     return draft.done()

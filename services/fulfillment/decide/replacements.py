@@ -74,7 +74,7 @@ def on_replacement_released(
         )
     )
     current = current.with_replacement(replacement)
-    draft.put(disposal.paid(draft, current, {unit.key for unit in current.units}))
+    draft.put(disposal.paid(draft, current, current.standing_keys))
     return draft.done()
 
 

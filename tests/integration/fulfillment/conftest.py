@@ -33,6 +33,13 @@ class OutsideWorld:
     restocks: dict[str, dict[str, Any]] = field(default_factory=dict)
     behaviours: list[str] = field(default_factory=list)
     purchases: int = 0
+    refuses: set[str] = field(default_factory=set)
+    """Paths whose calls are answered with a no."""
+
+    def answer(self, request: Request, body: dict[str, Any]) -> JSONResponse:
+        if request.url.path in self.refuses:
+            return JSONResponse({"code": "unknown_sku", "message": "no such article"}, 422)
+        return JSONResponse(body, 201)
 
     def buy(self, body: dict[str, Any]) -> JSONResponse:
         """Keys are forgotten and references not deduplicated: exactly-once is the caller's work."""
@@ -87,10 +94,10 @@ def routes(world: OutsideWorld) -> FastAPI:
         return JSONResponse(body, 201)
 
     @app.post("/inventory/restocks")
-    async def restock(request: Request) -> dict[str, Any]:
+    async def restock(request: Request) -> JSONResponse:
         body: dict[str, Any] = await request.json()
         world.restocks[body["reference"]] = body
-        return body
+        return world.answer(request, body)
 
     @app.post("/warehouse/shipments")
     async def ship(request: Request) -> JSONResponse:
@@ -98,7 +105,7 @@ def routes(world: OutsideWorld) -> FastAPI:
         made = {"carrier": "sandbox", "tracking_number": f"OUT-{body['reference']}",
                 "shipped_at": EXPIRES}  # fmt: skip
         world.shipments.setdefault(body["reference"], body)
-        return JSONResponse(made, 201)
+        return world.answer(request, made)
 
     return app
 

@@ -274,7 +274,25 @@ async def test_rejected_goods_go_back_to_the_customer(agent: Drive, world: Outsi
     assert back.lines[0].quantity == 1
     (disposed,) = await agent.published(ItemDisposed)
     assert disposed.disposition == "sent_back"
-    assert len(world.shipments) == 1
+    (shipment,) = world.shipments.values()
+    assert shipment["lines"] == [{"sku": "JACKET-M", "quantity": 1}]
+    assert not shipment["from_stock"]
+
+
+async def test_what_the_warehouse_refuses_is_told_to_a_person_and_not_tried_for_ever(
+    agent: Drive, world: OutsideWorld
+) -> None:
+    world.refuses = {"/warehouse/shipments", "/inventory/restocks"}
+    await agent.send(an_order(2), asked(quantity=2), decided(A, 1, 2), received(2), inspected(2))
+    await agent.send(refunded(A, 1))
+    await agent.send(decided(A, 2, sequence=2, decision="rejected"))
+    await agent.settle()
+    reasons = [event.reason for event in await agent.published(ParcelUnmatched)]
+    assert sorted(reasons) == [
+        "the inventory does not take 1 × JACKET-M as restocked: no such article",
+        "the warehouse does not send the goods back to the customer: no such article",
+    ]
+    assert await agent.count("effects") == 0
 
 
 async def test_a_test_return_says_so_in_every_message(agent: Drive, world: OutsideWorld) -> None:

@@ -52,6 +52,20 @@ def test_a_voided_label_stays_void(sandbox: Sandbox) -> None:
     assert call(sandbox, "POST", "/carrier/labels/RR000000000SB/void").status_code == 404
 
 
+def test_a_customers_own_goods_leave_in_one_parcel_and_no_stock_gets_less(
+    sandbox: Sandbox,
+) -> None:
+    lines = [{"sku": "MUG", "quantity": 1}, {"sku": "PLATE", "quantity": 2}]
+    back = {"reference": "back:1", "lines": lines, "from_stock": False}
+    made = call(sandbox, "POST", "/warehouse/shipments", back).json()
+    assert made["lines"] == lines
+    assert made["tracking_number"]
+    stock = [call(sandbox, "GET", f"/inventory/{line['sku']}").json() for line in lines]
+    assert len({each["available"] for each in stock}) == 1
+    nothing = {"reference": "back:2", "lines": [], "from_stock": False}
+    assert call(sandbox, "POST", "/warehouse/shipments", nothing).status_code == 422
+
+
 def test_the_shelf_counts_reservations_until_they_end(sandbox: Sandbox) -> None:
     call(sandbox, "POST", "/sandbox/inventory", {"sku": "MUG/1", "available": 2})
     held = {
@@ -65,11 +79,11 @@ def test_the_shelf_counts_reservations_until_they_end(sandbox: Sandbox) -> None:
     other = held | {"reference": "res-2", "quantity": 1}
     assert call(sandbox, "POST", "/inventory/reservations", other).status_code == 409
     assert call(sandbox, "GET", "/inventory/MUG/1").json()["available"] == 0
-    sent = {"reference": "res-1", "sku": "MUG/1", "quantity": 2}
+    sent = {"reference": "res-1", "lines": [{"sku": "MUG/1", "quantity": 2}]}
     shipped = [call(sandbox, "POST", "/warehouse/shipments", sent).json() for _ in range(2)]
     assert shipped[0] == shipped[1]
     assert call(sandbox, "GET", "/inventory/MUG/1").json()["available"] == 0
-    more = {"reference": "ship-2", "sku": "MUG/1", "quantity": 1}
+    more = {"reference": "ship-2", "lines": [{"sku": "MUG/1", "quantity": 1}]}
     assert call(sandbox, "POST", "/warehouse/shipments", more).json()["code"] == "out_of_stock"
     back = {"reference": "back-1", "sku": "MUG/1", "quantity": 1}
     for _ in range(2):
