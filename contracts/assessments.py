@@ -60,6 +60,8 @@ class LineReturnability(Part):
     restocking_fee_bps: Bps = 0
     delivered_at: Instant | None = None
     received_quantity: Count = 0
+    on_the_way_quantity: Count = 0
+    """Units of the line that a carrier has, or that were delivered and not counted yet."""
 
 
 class LabelOffer(Part):

@@ -48,6 +48,9 @@ __all__ = [
 class Disposition(OpenEnum):
     RESTOCKED = "restocked"
     REFURBISH = "refurbish"
+    LIQUIDATED = "liquidated"
+    """Sold off in bulk."""
+    RECYCLED = "recycled"
     DISPOSED = "disposed"
     SENT_BACK = "sent_back"
     UNKNOWN = "unknown"

@@ -92,6 +92,10 @@ class OrderLine(Part):
     """For the whole line."""
     tax_rate_bps: Bps = 0
     weight_grams: MinorUnits | None = None
+    hs_code: Identifier | None = None
+    """Harmonised System code, for customs when it comes back over a border."""
+    origin_country: CountryCode | None = None
+    """Where it was made, for customs."""
     traits: tuple[Trait, ...] = ()
 
 

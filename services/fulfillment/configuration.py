@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contracts.base import Bps, CountryCode
+from contracts.base import Bps, CountryCode, Currency, MinorUnits
 from contracts.orders import Address
 from services.fulfillment.sites import Sites
 
@@ -39,6 +39,8 @@ class SitesFile(BaseModel):
     """Country code, or `default`."""
     handling_fee_bps: dict[str, Bps] = Field(default_factory=dict)
     """Category -> what handling it costs, of the line's net amount."""
+    label_fee: dict[str, dict[Currency, MinorUnits]] = Field(default_factory=dict)
+    """Country code, or `default` -> currency -> what a label costs us, in minor units."""
     no_label_countries: frozenset[CountryCode] = frozenset()
 
 
@@ -48,6 +50,7 @@ def read_sites(policy_path: str, sites_path: str = "") -> Sites:
     return Sites(
         addresses={**_policy_addresses(policy_path), **own.return_addresses},
         handling_bps=own.handling_fee_bps,
+        label_fees=own.label_fee,
         no_label_countries=own.no_label_countries,
     )
 

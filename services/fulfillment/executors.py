@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from contracts.base import Message
+from services.chassis import telemetry
 from services.chassis.clock import Clock
 from services.chassis.errors import Transient
 from services.chassis.service import Executor
@@ -86,6 +87,7 @@ class Labels:
         try:
             await self._for(wish).void(wish)
         except CarrierRefused as no:
+            telemetry.log.warning("label_not_voided", label=wish.label_id, code=no.code)
             return LabelNotVoided(**same, code=no.code, reason=no.reason or no.code)
         except CarrierUnclear as error:
             raise Transient(str(error)) from error

@@ -209,6 +209,7 @@ def all_handlers(sites: Sites) -> Mapping[type[Message], Handler]:
         messages.LabelRefused: _plain(labels.on_label_refused),
         messages.LabelOutcomeUnknown: _placed(labels.on_label_outcome_unknown, sites),
         messages.LabelAbsent: _placed(labels.on_label_absent, sites),
+        messages.LabelExpires: _placed(labels.on_label_expires, sites),
         messages.LabelVoided: _plain(labels.on_label_voided),
         messages.LabelNotVoided: _plain(labels.on_label_not_voided),
         messages.StockReserved: _plain(replacements.on_stock_reserved),

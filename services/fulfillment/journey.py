@@ -40,6 +40,8 @@ NEXT: dict[UnitState, NextStep] = {
     S.INSPECTED: NextStep(who="nobody", what="The item is back and inspected."),
     S.RESTOCKED: NextStep(who="nobody", what="The item is back."),
     S.REFURBISH: NextStep(who="nobody", what="The item is back."),
+    S.LIQUIDATED: NextStep(who="nobody", what="The item is back."),
+    S.RECYCLED: NextStep(who="nobody", what="The item is back."),
     S.DISPOSED: NextStep(who="nobody", what="The item is back."),
     S.SENT_BACK: NextStep(who="nobody", what="The item was sent back to you."),
     S.NOT_REQUIRED: NextStep(who="nobody", what="You may keep the item."),

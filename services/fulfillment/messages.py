@@ -5,6 +5,7 @@ from __future__ import annotations
 from contracts.assessments import AssessmentRequested
 from contracts.base import (
     Count,
+    CountryCode,
     Currency,
     Flag,
     Identifier,
@@ -39,6 +40,8 @@ class CustomsItem(Part):
     """Of all pieces of this line together."""
     currency: Currency
     weight_grams: MinorUnits | None = None
+    hs_code: Identifier | None = None
+    origin_country: CountryCode | None = None
 
 
 class AnotherLabelWanted(OfReturn):
@@ -100,6 +103,10 @@ class LabelVoided(OfLabel):
 class LabelNotVoided(OfLabel):
     code: Identifier
     reason: Text
+
+
+class LabelExpires(OfLabel):
+    """Deadline: the carrier does not take a parcel with this label any more."""
 
 
 class CheckStock(OfReturn):

@@ -41,6 +41,8 @@ class UnitState(StrEnum):
     INSPECTED = "inspected"
     RESTOCKED = "restocked"
     REFURBISH = "refurbish"
+    LIQUIDATED = "liquidated"
+    RECYCLED = "recycled"
     DISPOSED = "disposed"
     SENT_BACK = "sent_back"
     LOST = "lost"
@@ -64,6 +66,7 @@ class LabelState(StrEnum):
     INTENDED = "intended"
     UNKNOWN = "unknown"
     ISSUED = "issued"
+    EXPIRED = "expired"
     FAILED = "failed"
     VOIDING = "voiding"
     VOID = "void"
@@ -100,7 +103,11 @@ class LineFacts(Kept):
     quantity: int
     unit_price: int
     """Minor units; for customs forms."""
+    discount_total: int = 0
+    """Of the whole line."""
     weight_grams: int | None = None
+    hs_code: str | None = None
+    origin_country: str | None = None
     traits: tuple[Trait, ...] = ()
 
 
@@ -148,7 +155,10 @@ def order_facts(snapshot: OrderSnapshot) -> OrderFacts:
                 category=line.category,
                 quantity=line.quantity,
                 unit_price=line.unit_price,
+                discount_total=line.discount_total,
                 weight_grams=line.weight_grams,
+                hs_code=line.hs_code,
+                origin_country=line.origin_country,
                 traits=line.traits,
             )
             for line in snapshot.lines

@@ -36,6 +36,8 @@ class UnitEvent(StrEnum):
     SEND_BY_PASSED = "send_by_passed"
     RESTOCKED = "restocked"
     REFURBISHED = "refurbished"
+    LIQUIDATED = "liquidated"
+    RECYCLED = "recycled"
     DISPOSED = "disposed"
     SENT_BACK = "sent_back"
 
@@ -45,8 +47,11 @@ E = UnitEvent
 AT_HOME = (S.NONE, S.AUTHORISED, S.LABEL_ISSUED, S.SHORT_SHIPPED, S.NEVER_SENT, S.NOT_REQUIRED)
 """Where the customer has the thing, as far as we know."""
 UNTIL_COUNTED = (*AT_HOME, S.IN_TRANSIT, S.DELIVERED, S.LOST)
-IN_HAND = frozenset({S.RECEIVED, S.INSPECTED, S.RESTOCKED, S.REFURBISH, S.DISPOSED})
+TAKEN_OVER = frozenset({S.RESTOCKED, S.REFURBISH, S.LIQUIDATED, S.RECYCLED, S.DISPOSED})
+"""What became the merchant's own again."""
+IN_HAND = frozenset({S.RECEIVED, S.INSPECTED, *TAKEN_OVER})
 """Where the thing itself is, or was, in the warehouse: only once at a time (a constraint)."""
+ON_THE_WAY = frozenset({S.IN_TRANSIT, S.DELIVERED})
 OWED = frozenset({S.AUTHORISED, S.LABEL_ISSUED, S.SHORT_SHIPPED})
 """What the customer still has to send."""
 
@@ -83,12 +88,16 @@ MOVES: dict[tuple[UnitState, UnitEvent], UnitState] = {
     **_row(E.SEND_BY_PASSED, *sorted(OWED), to=S.NEVER_SENT),
     **_row(E.RESTOCKED, S.INSPECTED, to=S.RESTOCKED),
     **_row(E.REFURBISHED, S.INSPECTED, to=S.REFURBISH),
+    **_row(E.LIQUIDATED, S.INSPECTED, to=S.LIQUIDATED),
+    **_row(E.RECYCLED, S.INSPECTED, to=S.RECYCLED),
     **_row(E.DISPOSED, S.INSPECTED, to=S.DISPOSED),
     **_row(E.SENT_BACK, S.RECEIVED, S.INSPECTED, S.WRONG_ITEM, to=S.SENT_BACK),
 }  # fmt: skip
 
-DISPOSALS = frozenset({E.RESTOCKED, E.REFURBISHED, E.DISPOSED, E.SENT_BACK})
-DISPOSED_OF = frozenset({S.RESTOCKED, S.REFURBISH, S.DISPOSED, S.SENT_BACK})
+DISPOSALS = frozenset(
+    {E.RESTOCKED, E.REFURBISHED, E.LIQUIDATED, E.RECYCLED, E.DISPOSED, E.SENT_BACK}
+)
+DISPOSED_OF = frozenset({*TAKEN_OVER, S.SENT_BACK})
 
 IMPOSSIBLE: frozenset[tuple[UnitState, UnitEvent]] = frozenset(
     (state, event)

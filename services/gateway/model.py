@@ -42,6 +42,8 @@ class GoodsState(StrEnum):
     INSPECTED = "inspected"
     RESTOCKED = "restocked"
     REFURBISH = "refurbish"
+    LIQUIDATED = "liquidated"
+    RECYCLED = "recycled"
     DISPOSED = "disposed"
     SENT_BACK = "sent_back"
 

@@ -15,6 +15,7 @@ from services.sandbox.pages import Json, Pages
 
 STOCK_DEFAULT = 100
 SHIP_DAYS = 2
+SELLABLE = "restocked"
 
 
 class Reservation(BaseModel):
@@ -73,8 +74,11 @@ def _reserve(pages: Pages, wanted: Reservation) -> Json | None:
 
 
 def _restock(pages: Pages, wanted: Restock) -> None:
-    if pages.get("restock", wanted.reference) is None:
-        pages.put("restock", wanted.reference, wanted.model_dump())
+    """Only what can be sold as it is comes back on the shelf."""
+    if pages.get("restock", wanted.reference) is not None:
+        return
+    pages.put("restock", wanted.reference, wanted.model_dump())
+    if wanted.disposition == SELLABLE:
         left = _stock(pages, wanted.sku) + wanted.quantity
         pages.put("stock", wanted.sku, {"available": left})
 

@@ -172,4 +172,6 @@ def _customs(item: CustomsItem, parcel_grams: int) -> dict[str, Any]:
         "value": decimal_text(item.value, item.currency),
         "currency": item.currency,
         "weight": _ounces(item.weight_grams or parcel_grams),
+        "hs_tariff_number": item.hs_code,
+        "origin_country": item.origin_country,
     }

@@ -30,7 +30,7 @@ from services.fulfillment.model import (
     Standing,
 )
 from services.fulfillment.sites import Sites
-from services.fulfillment.transitions import IN_HAND
+from services.fulfillment.transitions import IN_HAND, ON_THE_WAY
 
 SATURDAY = 5
 SENDS_SOMETHING = frozenset({Resolution.REPLACEMENT, Resolution.EXCHANGE})
@@ -126,7 +126,10 @@ def answer(
         as_of=now,
         lines=tuple(_line(goods, order, line, message, sites) for line in message.lines),
         return_address=sites.address(message.country),
-        label=LabelOffer(provided=sites.provides_label(message.country), fee=0),
+        label=LabelOffer(
+            provided=sites.provides_label(message.country),
+            fee=sites.label_fee(message.country, order.currency),
+        ),
         contradictions=tuple(
             found for line in message.lines for found in _contradictions(goods, order, line,
                                                                         message, now)
@@ -159,6 +162,7 @@ def _line(
         restocking_fee_bps=sites.handling_fee_bps(facts.category),
         delivered_at=_delivered_at(order, line.line_id),
         received_quantity=received,
+        on_the_way_quantity=_on_the_way(goods, facts, message.return_id),
     )
 
 
@@ -174,6 +178,14 @@ def _delivered_at(order: OrderFacts, line_id: str) -> datetime | None:
 
 def _in_hand(goods: Goods, line: LineFacts, return_id: str) -> int:
     return sum(_in_hand_of(other, line) for other in goods.others(return_id))
+
+
+def _on_the_way(goods: Goods, line: LineFacts, return_id: str) -> int:
+    return sum(
+        unit.line_id == line.line_id and unit.state in ON_THE_WAY
+        for other in goods.others(return_id)
+        for unit in other.units
+    )
 
 
 def _in_hand_of(other: ReturnGoods, line: LineFacts) -> int:

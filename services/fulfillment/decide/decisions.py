@@ -101,6 +101,7 @@ def _approved(
     current = arrivals.take_up_earlier(draft, current)
     current = _labelled(draft, current, sites)
     current = _send_by(draft, current, message)
+    labels.watch_expiry(draft, current)
     current = sendback.send_back(draft, current, dropped, _rejected_skus(message))
     return disposal.approved_after_inspection(draft, current, wanted)
 

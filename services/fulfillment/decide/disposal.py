@@ -27,11 +27,23 @@ BY_GRADE = {
     Grade.DAMAGED: Disposition.DISPOSED,
 }
 BY_CATEGORY: dict[str, dict[Grade, Disposition]] = {
-    "apparel": {Grade.OPENED: Disposition.RESTOCKED, Grade.WORN: Disposition.DISPOSED},
-    "shoes": {Grade.OPENED: Disposition.RESTOCKED, Grade.WORN: Disposition.DISPOSED},
-    "books": {Grade.OPENED: Disposition.RESTOCKED, Grade.WORN: Disposition.DISPOSED},
-    "furniture": {Grade.WORN: Disposition.REFURBISH, Grade.DAMAGED: Disposition.REFURBISH},
-    "electronics": {Grade.DAMAGED: Disposition.REFURBISH},
+    "apparel": {
+        Grade.OPENED: Disposition.RESTOCKED,
+        Grade.WORN: Disposition.LIQUIDATED,
+        Grade.DAMAGED: Disposition.RECYCLED,
+    },
+    "shoes": {
+        Grade.OPENED: Disposition.RESTOCKED,
+        Grade.WORN: Disposition.LIQUIDATED,
+        Grade.DAMAGED: Disposition.RECYCLED,
+    },
+    "books": {
+        Grade.OPENED: Disposition.RESTOCKED,
+        Grade.WORN: Disposition.LIQUIDATED,
+        Grade.DAMAGED: Disposition.RECYCLED,
+    },
+    "furniture": {Grade.DAMAGED: Disposition.LIQUIDATED},
+    "electronics": {Grade.DAMAGED: Disposition.RECYCLED},
     "cosmetics": {Grade.OPENED: Disposition.DISPOSED, Grade.WORN: Disposition.DISPOSED},
     "food": dict.fromkeys(BY_GRADE, Disposition.DISPOSED),
 }
@@ -47,6 +59,8 @@ REFERENCE_LENGTH_MAX = 150
 EVENTS = {
     Disposition.RESTOCKED: UnitEvent.RESTOCKED,
     Disposition.REFURBISH: UnitEvent.REFURBISHED,
+    Disposition.LIQUIDATED: UnitEvent.LIQUIDATED,
+    Disposition.RECYCLED: UnitEvent.RECYCLED,
     Disposition.DISPOSED: UnitEvent.DISPOSED,
     Disposition.SENT_BACK: UnitEvent.SENT_BACK,
 }

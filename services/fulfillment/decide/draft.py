@@ -16,6 +16,7 @@ from services.fulfillment.transitions import IN_HAND, UnitEvent, move
 SEND_BY = "send_by"
 SCAN_OVERDUE = "scan_overdue"
 DISPOSITION = "disposition"
+LABEL_EXPIRES = "label_expires"
 
 
 @dataclass(kw_only=True)

@@ -9,15 +9,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from contracts.fulfillment import ReturnLabelFailed, ReturnLabelIssued
-from contracts.orders import Address
-from services.chassis.decision import Decision, Effect
-from services.fulfillment.decide.draft import Draft, ignored, moved
+from services.chassis.decision import Deadline, Decision, Effect
+from services.fulfillment.decide import customs
+from services.fulfillment.decide.draft import LABEL_EXPIRES, Draft, ignored, moved
 from services.fulfillment.messages import (
     AnotherLabelWanted,
     BuyLabel,
-    CustomsItem,
     LabelAbsent,
     LabelBought,
+    LabelExpires,
     LabelNotVoided,
     LabelOutcomeUnknown,
     LabelRefused,
@@ -75,6 +75,48 @@ def on_another_wanted(
     return draft.done()
 
 
+def watch_expiry(draft: Draft, goods: ReturnGoods) -> None:
+    """Where the customer may still send when the label has run out: look then."""
+    label = goods.label
+    if label is None or label.state is not LabelState.ISSUED or label.expires_at is None:
+        return
+    if not needed(goods) or (goods.send_by is not None and goods.send_by <= label.expires_at):
+        return
+    draft.deadlines.append(
+        Deadline(
+            name=LABEL_EXPIRES,
+            subject=goods.return_id,
+            at=label.expires_at,
+            message=LabelExpires(
+                order_id=goods.order_id,
+                return_id=goods.return_id,
+                test=goods.test,
+                label_id=label.label_id,
+                attempt=label.attempt,
+            ),
+        )
+    )
+
+
+def on_label_expires(
+    goods: Goods, message: LabelExpires, *, sites: Sites, now: datetime
+) -> Decision[Goods]:
+    """The customer gets a new label while the goods are still to be sent."""
+    current = goods.returns.get(message.return_id)
+    label = _label(current, message.label_id)
+    if current is None or label is None or label.state is not LabelState.ISSUED:
+        return ignored(goods, "the label is not in use")
+    if _used(current, label):
+        return ignored(goods, "the label was used")
+    draft = Draft(goods=goods, now=now)
+    current = current.with_label(label.model_copy(update={"state": LabelState.EXPIRED}))
+    owed = any(unit.state in OWED for unit in current.units)
+    if owed and needed(current) and current.label_provided and len(current.labels) < LABELS_MAX:
+        current = intend(draft, current, sites)
+    draft.put(current)
+    return draft.done()
+
+
 def _purchase(draft: Draft, goods: ReturnGoods, label: Label, sites: Sites) -> Effect:
     order = draft.goods.order
     recipient = goods.address or sites.address(order.country if order else "")
@@ -89,7 +131,7 @@ def _purchase(draft: Draft, goods: ReturnGoods, label: Label, sites: Sites) -> E
             sender=order.ship_to if order else None,
             recipient=recipient,
             weight_grams=expected_weight(goods, order),
-            customs=_customs(goods, order, recipient),
+            customs=customs.items(goods, order, recipient),
             intended_at=draft.now,
         ),
     )
@@ -106,28 +148,6 @@ def expected_weight(goods: ReturnGoods, order: OrderFacts | None) -> int | None:
             return None
         total += line.weight_grams
     return total
-
-
-def _customs(
-    goods: ReturnGoods, order: OrderFacts | None, recipient: Address
-) -> tuple[CustomsItem, ...]:
-    """CN22/CN23 lines where the parcel crosses a border: returned goods at their sold value."""
-    if order is None or order.country == recipient.country:
-        return ()
-    items = []
-    for line in order.lines:
-        pieces = sum(unit.line_id == line.line_id for unit in goods.units)
-        if pieces:
-            items.append(
-                CustomsItem(
-                    description=line.title,
-                    quantity=pieces,
-                    value=line.unit_price * pieces,
-                    currency=order.currency,
-                    weight_grams=line.weight_grams and line.weight_grams * pieces,
-                )
-            )
-    return tuple(items)
 
 
 def withdraw(draft: Draft, goods: ReturnGoods) -> ReturnGoods:
@@ -188,6 +208,7 @@ def on_label_bought(goods: Goods, message: LabelBought, *, now: datetime) -> Dec
         return draft.done()
     current, _ = moved(current, current.units, UnitEvent.LABELLED)
     draft.put(current)
+    watch_expiry(draft, current)
     draft.events.append(
         ReturnLabelIssued(
             return_id=current.return_id,

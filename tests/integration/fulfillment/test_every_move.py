@@ -111,6 +111,8 @@ THEN: dict[UnitEvent, Steps] = {
     E.SEND_BY_PASSED: lambda it: [it.to_self(SendByPassed, send_by=SEND_BY)],
     E.RESTOCKED: lambda it: [refunded(it.id_, order_id=it.order_id)],
     E.REFURBISHED: lambda it: [refunded(it.id_, order_id=it.order_id)],
+    E.LIQUIDATED: lambda it: [refunded(it.id_, order_id=it.order_id)],
+    E.RECYCLED: lambda it: [refunded(it.id_, order_id=it.order_id)],
     E.DISPOSED: lambda it: [it.to_self(DispositionDue)],
     E.SENT_BACK: lambda it: [
         it.to_self(
@@ -120,6 +122,8 @@ THEN: dict[UnitEvent, Steps] = {
 }  # fmt: skip
 KIND = {
     E.REFURBISHED: {"category": "electronics", "grade": "opened"},
+    E.LIQUIDATED: {"grade": "worn"},
+    E.RECYCLED: {"category": "electronics", "grade": "damaged"},
     E.DISPOSED: {"category": "food"},
 }
 

@@ -357,7 +357,14 @@ async def test_the_goods_are_as_far_as_their_furthest_unit(door: Door) -> None:
 
 
 async def test_every_disposition_is_a_state_of_the_goods(door: Door) -> None:
-    for disposition in ("restocked", "refurbish", "disposed", "sent_back"):
+    for disposition in (
+        "restocked",
+        "refurbish",
+        "liquidated",
+        "recycled",
+        "disposed",
+        "sent_back",
+    ):
         return_id = await door.ask()
         disposed = fulfillment.ItemDisposed.model_validate(
             {

@@ -88,6 +88,8 @@ def test_the_shelf_counts_reservations_until_they_end(sandbox: Sandbox) -> None:
     back = {"reference": "back-1", "sku": "MUG/1", "quantity": 1}
     for _ in range(2):
         call(sandbox, "POST", "/inventory/restocks", back)
+    worn = back | {"reference": "back-2", "disposition": "liquidated"}
+    call(sandbox, "POST", "/inventory/restocks", worn)
     assert call(sandbox, "GET", "/inventory/MUG/1").json()["available"] == 1
     past = other | {"reference": "res-3", "expires_at": "2020-01-01T00:00:00Z"}
     assert call(sandbox, "POST", "/inventory/reservations", past).status_code == 201

@@ -190,6 +190,28 @@ def test_the_return_address_and_the_label_depend_on_the_country() -> None:
         assert (found.return_address, found.label.provided) == (address, label)
 
 
+def test_what_is_on_its_way_through_another_return_is_told() -> None:
+    before = (an_order(3), asked(B), decided(B, 1, 2), scanned("accepted", id_=B))
+    found = answer(*before, question=asked(quantity=3))
+    assert (found.lines[0].on_the_way_quantity, found.lines[0].received_quantity) == (2, 0)
+    found = answer(*before, received(id_=B), question=asked(quantity=3))
+    assert (found.lines[0].on_the_way_quantity, found.lines[0].received_quantity) == (0, 1)
+
+
+def test_a_label_costs_what_the_sites_say_by_country_and_currency() -> None:
+    fees = {"DE": {"EUR": 499}, "default": {"USD": 900, "EUR": 1500}}
+    sites = Sites(label_fees=fees, no_label_countries=frozenset({"JP"}))
+    for country, currency, fee in (
+        ("DE", "EUR", 499), ("DE", "USD", 0), ("FR", "EUR", 1500), ("US", "USD", 900),
+        ("US", "GBP", 0), ("JP", "USD", 0),
+    ):  # fmt: skip
+        desk = Desk(an_order(currency=currency))
+        desk.handlers = all_handlers(sites)
+        desk.send(asked(country=country))
+        (found,) = desk.events(ReturnabilityAssessed)
+        assert found.label.fee == fee, (country, currency)
+
+
 def test_a_replacement_is_offered_only_from_stock() -> None:
     desk = Desk(an_order(2), asked(quantity=2, resolution="replacement"))
     (question,) = desk.intents(messages.CheckStock)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from contracts.base import Message
 from contracts.fulfillment import (
     Disposition,
     ItemDisposed,
@@ -69,12 +70,17 @@ def test_an_approval_buys_one_label_to_the_decided_address() -> None:
 
 def test_a_parcel_over_a_border_carries_customs_data() -> None:
     abroad = RENO.model_copy(update={"country": "DE"}).model_dump()
-    desk = Desk(an_order(2, ship_to=abroad), asked(quantity=2), decided(A, 1, 2))
+    line = an_order().lines[0].model_dump() | {
+        "quantity": 3, "discount_total": 100, "hs_code": "6201.40", "origin_country": "PT",
+    }  # fmt: skip
+    order = an_order(3, ship_to=abroad, lines=[line])
+    desk = Desk(order, asked(quantity=2), decided(A, 1, 2))
     (wish,) = desk.intents(BuyLabel)
     (item,) = wish.customs
-    assert (item.description, item.quantity, item.value, item.currency, item.weight_grams) == (
-        "Winter jacket", 2, 40000, "USD", 1800,
-    )  # fmt: skip
+    assert (item.description, item.quantity, item.weight_grams) == ("Winter jacket", 2, 1800)
+    assert (item.hs_code, item.origin_country) == ("6201.40", "PT")
+    # 3 × 200.00 less 1.00 is 599.00: two of the three were sold for 199.67 and 199.67.
+    assert (item.value, item.currency) == (39934, "USD")
 
 
 def test_without_a_provided_label_the_customer_sends_on_their_own() -> None:
@@ -123,6 +129,37 @@ def test_a_reopened_return_gets_a_new_label() -> None:
     desk = approved(1)
     desk.send(closed(), decided(sequence=2))
     assert [wish.label_id for wish in desk.intents(BuyLabel)] == [f"{A}:1", f"{A}:2"]
+
+
+def test_a_label_that_runs_out_before_the_last_day_is_replaced() -> None:
+    late = NOW + timedelta(days=60)
+    desk = Desk(an_order(), asked(), decided(send_by=late))
+    desk.buys_label("T1")
+    desk.at(timedelta(days=30))
+    desk.due()
+    first, second = desk.intents(BuyLabel)
+    assert second.label_id != first.label_id
+    desk.buys_label("T2")
+    assert [event.tracking_number for event in desk.events(ReturnLabelIssued)] == ["T1", "T2"]
+
+
+def test_a_last_day_that_is_moved_beyond_the_label_brings_a_new_one() -> None:
+    desk = approved(1)
+    assert not [d for d, _ in desk.work.deadlines.values() if d.name == "label_expires"]
+    desk.send(decided(sequence=2, send_by=NOW + timedelta(days=60)))
+    desk.at(timedelta(days=30))
+    desk.due()
+    assert len(desk.intents(BuyLabel)) == 2
+
+
+@pytest.mark.parametrize("end", [scanned("accepted"), closed()])
+def test_a_label_that_was_used_or_is_not_needed_is_not_replaced(end: Message) -> None:
+    desk = Desk(an_order(), asked(), decided(send_by=NOW + timedelta(days=60)))
+    desk.buys_label("T1")
+    desk.send(end)
+    desk.at(timedelta(days=30))
+    desk.due()
+    assert len(desk.intents(BuyLabel)) == 1
 
 
 def unknown(wish: BuyLabel) -> LabelOutcomeUnknown:
@@ -208,7 +245,7 @@ def test_money_that_came_first_disposes_upon_inspection() -> None:
     desk = approved(1)
     desk.send(refunded(), received(), inspected(grade="damaged"))
     (disposed,) = desk.events(ItemDisposed)
-    assert disposed.disposition is Disposition.DISPOSED
+    assert disposed.disposition is Disposition.RECYCLED
 
 
 def test_a_decision_made_after_the_inspection_disposes_too() -> None:
@@ -254,7 +291,10 @@ def line(category: str, *traits: Trait) -> LineFacts:
         ("apparel", (), Grade.AS_NEW, Disposition.RESTOCKED),
         ("apparel", (), Grade.OPENED, Disposition.RESTOCKED),
         ("electronics", (), Grade.OPENED, Disposition.REFURBISH),
-        ("electronics", (), Grade.DAMAGED, Disposition.REFURBISH),
+        ("electronics", (), Grade.DAMAGED, Disposition.RECYCLED),
+        ("apparel", (), Grade.WORN, Disposition.LIQUIDATED),
+        ("shoes", (), Grade.DAMAGED, Disposition.RECYCLED),
+        ("furniture", (), Grade.DAMAGED, Disposition.LIQUIDATED),
         ("cosmetics", (), Grade.OPENED, Disposition.DISPOSED),
         ("toys", (), Grade.WORN, Disposition.REFURBISH),
         ("toys", (), Grade.DAMAGED, Disposition.DISPOSED),
@@ -271,8 +311,11 @@ def test_the_disposition_is_a_table(
 
 def test_the_disposition_table_is_total() -> None:
     for category in (*BY_CATEGORY, "anything"):
+        assert {*BY_CATEGORY.get(category, ())} <= set(BY_GRADE)
         for grade in BY_GRADE:
             assert proposal(line(category), grade) in set(Disposition) - {Disposition.UNKNOWN}
+    made = {proposal(line(c), grade) for c in (*BY_CATEGORY, "anything") for grade in BY_GRADE}
+    assert made == set(Disposition) - {Disposition.UNKNOWN, Disposition.SENT_BACK}
 
 
 def test_every_state_tells_the_customer_what_comes_next() -> None:

@@ -27,7 +27,8 @@ BERLIN = RENO.model_copy(update={"name": "Sarah", "country": "DE"})
 WISH = BuyLabel(
     order_id=ORDER, return_id=A, label_id=LABEL, attempt=1, sender=BERLIN, recipient=RENO,
     weight_grams=900, intended_at=NOW,
-    customs=(CustomsItem(description="Jacket", quantity=1, value=20050, currency="USD"),),
+    customs=(CustomsItem(description="Jacket", quantity=1, value=20050, currency="USD",
+                         hs_code="6201.40", origin_country="PT"),),
 )  # fmt: skip
 VOID = VoidLabel(order_id=ORDER, return_id=A, label_id=LABEL, tracking_number="9400")
 RATES = [
@@ -93,7 +94,10 @@ async def test_the_cheapest_rate_is_bought_for_a_shipment_of_ours() -> None:
     assert shipment["to_address"]["name"] == "Sarah"
     assert shipment["parcel"] == {"weight": 31.7}
     assert shipment["customs_info"]["contents_type"] == "returned_goods"
-    assert shipment["customs_info"]["customs_items"][0]["value"] == "200.50"
+    (item,) = shipment["customs_info"]["customs_items"]
+    assert (item["value"], item["hs_tariff_number"], item["origin_country"]) == (
+        "200.50", "6201.40", "PT",
+    )  # fmt: skip
     assert api.bodies[2] == {"rate": {"id": "rate_cheap"}}
     assert base64.b64decode(api.auth.removeprefix("Basic ")) == b"EZ_TEST:"
 
@@ -112,7 +116,7 @@ async def test_trouble_while_buying_is_unclear(trouble: Any) -> None:
         await Api((200, CREATED), trouble).carrier.buy(WISH)
 
 
-@pytest.mark.parametrize("trouble", [(429, {}), httpx.ConnectError("down")])
+@pytest.mark.parametrize("trouble", [(429, {}), (401, {}), httpx.ConnectError("down")])
 async def test_what_was_certainly_not_done_is_tried_again(trouble: Any) -> None:
     with pytest.raises(Transient):
         await Api(trouble).carrier.buy(WISH)
