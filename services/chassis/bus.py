@@ -14,7 +14,13 @@ from itertools import chain
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import (
+    IllegalStateError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import KafkaAckableMessage
@@ -38,6 +44,7 @@ POLL_INTERVAL_MS_MAX = 300_000
 METADATA_AGE_MS_MAX = 30_000
 DRAIN_SECONDS_MAX = 20.0
 PING_SECONDS_MAX = 2.0
+LOGIN_MS_MAX = 3_000
 SASL = {
     "PLAIN": SASLPlaintext,
     "SCRAM-SHA-256": SASLScram256,
@@ -52,8 +59,6 @@ def security(settings: Settings) -> BaseSecurity | None:
     context = ssl.create_default_context() if _encrypted(settings) else None
     if not settings.kafka_security_protocol.startswith("SASL"):
         return BaseSecurity(ssl_context=context, use_ssl=True)
-    if settings.kafka_sasl_mechanism not in SASL:
-        raise SystemExit(f"KAFKA_SASL_MECHANISM is one of {', '.join(SASL)}")
     return SASL[settings.kafka_sasl_mechanism](
         username=settings.kafka_sasl_username,
         password=settings.kafka_sasl_password,
@@ -78,6 +83,25 @@ def client_arguments(settings: Settings) -> dict[str, Any]:
     if _encrypted(settings):
         arguments["ssl_context"] = ssl.create_default_context()
     return arguments
+
+
+async def check(settings: Settings) -> None:
+    """Raises SystemExit, in one sentence, where waiting for the broker would not help."""
+    arguments = client_arguments(settings)
+    servers, _ = arguments.pop("bootstrap_servers"), arguments.pop("metadata_max_age_ms")
+    for host, port, _ in collect_hosts(servers):
+        try:
+            connection = await create_conn(host, port, request_timeout_ms=LOGIN_MS_MAX, **arguments)
+        except (SaslAuthenticationFailed, UnsupportedSaslMechanismError) as error:
+            raise SystemExit(
+                f"KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: {host}:{port} refuses"
+                f" {settings.kafka_sasl_username}: {faults.described(error)}"
+            ) from None
+        except (OSError, TimeoutError, KafkaError) as error:
+            telemetry.log.warning("broker_unreachable", error=type(error).__name__)
+        else:
+            connection.close()
+            return
 
 
 def _encrypted(settings: Settings) -> bool:

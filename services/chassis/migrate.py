@@ -8,12 +8,12 @@ role named in ``<SERVICE>_DATABASE_URL``.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from services.chassis import environment
 from services.chassis.settings import Settings
 
 MIGRATION_LOCK = 0x0B0C6
@@ -73,7 +73,7 @@ def main() -> None:
     names = sys.argv[1:] or ["commerce", "fulfillment", "payment", "gateway"]
     for name in names:
         runtime_url = settings.database_url(name)
-        url = os.environ.get(f"{name.upper()}_MIGRATION_DATABASE_URL") or runtime_url
+        url = environment.read(f"{name.upper()}_MIGRATION_DATABASE_URL") or runtime_url
         migrate(name, url, role_of(runtime_url))
 
 

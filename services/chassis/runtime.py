@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from contracts import topics
 from contracts.base import Message
-from services.chassis import database, health, http, server, telemetry
+from services.chassis import bus, database, health, http, server, telemetry
 from services.chassis.batch import Batch
 from services.chassis.bus import Consumer, backoff_seconds
 from services.chassis.clock import Clock, WallClock
@@ -180,6 +180,7 @@ async def _main(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await database.check(settings.database_url(name), name)
+    await bus.check(settings)
     async with running(build, name, settings) as runtime:
         app = application(runtime, routes, **app_arguments)
         await server.serve_until(

@@ -1,28 +1,33 @@
-"""Settings from the environment. Every name is public: see the README's table."""
+"""Settings from the environment. Every name is public: see the README's table.
+
+Each may also stand in a file that ``<NAME>_FILE`` names, as secrets do.
+"""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field
+
+from services.chassis.environment import Environment
 
 UNSCALED_WAIT_MAX = timedelta(minutes=1)
 SCALED_WAIT_MIN = timedelta(seconds=1)
+DATABASE_SCHEMES = ("postgresql://", "postgres://")
+HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:/\s]+):\d{1,5}")
 
 
 def default_home() -> Path:
     return Path.home() / ".cache" / "returns"
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, env_ignore_empty=True)
-
+class Settings(Environment):
     kafka_bootstrap_servers: str = ""
     kafka_security_protocol: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: str = "SCRAM-SHA-512"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_sasl_username: str = ""
     kafka_sasl_password: str = ""
     topic_prefix: str = ""
@@ -58,27 +63,34 @@ class Settings(BaseSettings):
     returns_time_scale: float = Field(default=1, ge=1)
     embedded_broker: Literal["auto", "kafka", "librdkafka"] = "auto"
 
-    def __init__(self, **values: Any) -> None:
-        """Raises SystemExit with one sentence when a variable cannot be read."""
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            variable = ".".join(str(step) for step in first["loc"]).upper()
-            raise SystemExit(f"{variable}: {first['msg']}") from None
-
     def database_url(self, service: str) -> str:
         """Raises SystemExit with one sentence when it is not set."""
         url = str(getattr(self, f"{service}_database_url"))
         if not url:
             raise SystemExit(f"{service.upper()}_DATABASE_URL is not set: name {service}'s store")
+        if not url.startswith(DATABASE_SCHEMES):
+            raise SystemExit(f"{service.upper()}_DATABASE_URL does not start with postgresql://")
         return url
 
     def bootstrap_servers(self) -> str:
-        """Raises SystemExit with one sentence when it is not set."""
-        if not self.kafka_bootstrap_servers:
+        """Raises SystemExit with one sentence when it is not set, or cannot be logged in to."""
+        servers = self.kafka_bootstrap_servers
+        if not servers:
             raise SystemExit("KAFKA_BOOTSTRAP_SERVERS is not set: name the broker as host:port")
-        return self.kafka_bootstrap_servers
+        for server in servers.split(","):
+            if not HOST_AND_PORT.fullmatch(server.strip()):
+                raise SystemExit(f"KAFKA_BOOTSTRAP_SERVERS: {server!r} is not host:port")
+        if self.kafka_security_protocol.startswith("SASL"):
+            self._check_login()
+        return servers
+
+    def _check_login(self) -> None:
+        for variable in ("kafka_sasl_username", "kafka_sasl_password"):
+            if not getattr(self, variable):
+                raise SystemExit(
+                    f"{variable.upper()} is not set:"
+                    f" KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs it"
+                )
 
     def port(self, service: str) -> int:
         return int(getattr(self, f"{service}_port"))

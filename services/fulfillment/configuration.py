@@ -10,18 +10,16 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.base import Bps, CountryCode, Currency, MinorUnits
 from contracts.orders import Address
+from services.chassis.environment import Environment
 from services.fulfillment.sites import Sites
 
 
-class OutsideSettings(BaseSettings):
+class OutsideSettings(Environment):
     """`CARRIER`, `EASYPOST_API_KEY`, `EASYPOST_API_BASE`, `INVENTORY_URL` (or the sandbox),
     `SITES_PATH` (a file; see SitesFile)."""
-
-    model_config = SettingsConfigDict(extra="ignore", case_sensitive=False)
 
     carrier: Literal["sandbox", "easypost"] = "sandbox"
     easypost_api_key: str = ""

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from services.chassis import environment
 from services.chassis.settings import Settings
 from services.ops import home
 from services.ops.console import Refused
@@ -60,7 +61,7 @@ def payment_client() -> httpx.Client:
 
 
 def _client(url: str) -> httpx.Client:
-    key = os.environ.get(KEY_VARIABLE)
+    key = environment.read(KEY_VARIABLE)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     return httpx.Client(base_url=url.rstrip("/"), timeout=CALL_SECONDS_MAX, headers=headers)
 

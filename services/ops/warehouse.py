@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from pydantic import ValidationError
 
 from contracts.base import write
 from contracts.warehouse import ItemReceived
-from services.chassis import ids
+from services.chassis import environment, ids
 from services.chassis.settings import Settings
 
 OK, FAILED, WRONG_USE = 0, 1, 2
@@ -185,7 +184,7 @@ def import_receipts(
 
 def _send(gateway: str, receipts: list[tuple[int, ItemReceived]], errors: list[RowError]) -> int:
     """How many receipts the gateway has taken; it deduplicates by event id."""
-    key = os.environ.get("RETURNS_API_KEY")
+    key = environment.read("RETURNS_API_KEY")
     headers = {"content-type": "application/json"}
     if key:
         headers["authorization"] = f"Bearer {key}"

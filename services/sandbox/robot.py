@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
@@ -12,6 +11,7 @@ import httpx
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from services.chassis import environment
 from services.chassis.http import Problem
 from services.sandbox import carrier
 from services.sandbox.book import Book
@@ -54,7 +54,7 @@ class Play(BaseModel):
 def routes(book: Book, gateway_url: str) -> APIRouter:
     """`RETURNS_API_KEY` is the gateway's key, where it wants one."""
     router = APIRouter(prefix="/sandbox", tags=["control"])
-    key = os.environ.get("RETURNS_API_KEY", "")
+    key = environment.read("RETURNS_API_KEY")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     @router.post("/parcels/{parcel}/play", status_code=202)

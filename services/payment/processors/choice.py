@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic_settings import BaseSettings
-
 from contracts import orders
 from services.chassis.clock import Clock
+from services.chassis.environment import Environment
 from services.chassis.settings import Settings
 from services.payment.model import PaymentFacts
 from services.payment.processors.breaker import Breaker
@@ -17,7 +16,7 @@ CHARGES = ("ch_", "py_")
 """An order may name Stripe's charge instead of its payment intent."""
 
 
-class StripeAccount(BaseSettings):
+class StripeAccount(Environment):
     """`STRIPE_ACCOUNT`: the connected account on whose behalf we act; empty: our own."""
 
     stripe_account: str = ""

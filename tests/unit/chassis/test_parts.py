@@ -231,11 +231,3 @@ def test_both_clients_of_the_broker_log_in_alike(protocol: Any, mechanism: str) 
     }
     assert ("ssl_context" in raw) is protocol.endswith("SSL")
     assert (parsed.get("ssl_context") is not None) is protocol.endswith("SSL")
-
-
-def test_an_unknown_mechanism_is_refused_in_one_sentence() -> None:
-    settings = Settings(
-        _env_file=None, kafka_security_protocol="SASL_SSL", kafka_sasl_mechanism="GUESS"
-    )
-    with pytest.raises(SystemExit, match="KAFKA_SASL_MECHANISM"):
-        bus.security(settings)
