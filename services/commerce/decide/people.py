@@ -128,9 +128,9 @@ def _verdict(draft: Draft, message: ReviewDecided, standing: ReturnDecisionMade)
         return
     suspected = current.escalation is EscalationReason.FRAUD_SUSPECTED
     draft.decided(made)
-    if made.decision is Outcome.REJECTED:
+    if message.decision is ReviewDecision.REJECT:
         draft.change(abuse=suspected)
-    elif made.decision is Outcome.APPROVED:
+    if made.decision is Outcome.APPROVED:
         _as_approved(draft, message)
 
 

@@ -76,7 +76,7 @@ def compute(
     *,
     frozen: bool,
 ) -> Amount:
-    """The amount of the lines that stand. `frozen`: the risk is at or above its threshold."""
+    """The amount of the lines that stand. `frozen`: for its risk a person looks at it."""
     settings = rules.whole([entry.settings for entry in standing], order.currency)
     asked = asked_of(standing, law)
     sends_goods = case.request.resolution in merchant.IN_GOODS

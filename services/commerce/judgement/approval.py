@@ -95,7 +95,7 @@ def escalate(
             "findings": together,
             "confidence": sure,
             "confidence_band": weights.band(sure),
-            "release": None,
+            "release": _still_undisputed(case, standing, reason),
             "escalation": None,
             "counterfactual": None,
             "decided_by": assembly.AGENT,
@@ -108,6 +108,25 @@ def escalate(
         if reason is not EscalationReason.PAYMENT_NOT_REFUNDABLE:
             basis = cases.keeping_its_reservation(basis, decision)
     return cases.escalated(case, case.order, decision, reason, basis, context=context)
+
+
+def _still_undisputed(
+    case: Case, standing: ReturnDecisionMade, reason: EscalationReason
+) -> Release | None:
+    """What the case as it stood paid all the same, unless it was paid or money is the trouble."""
+    release = standing.release
+    about_money = reason in (
+        EscalationReason.PAYMENT_NOT_REFUNDABLE,
+        EscalationReason.SETTLEMENT_FAILED,
+    )
+    if release is None or standing.decision is not Outcome.ESCALATED or about_money:
+        return None
+    waiting = [
+        line
+        for line in release.lines
+        if not set(line.units) <= set(case.released.get(line.line_id, ()))
+    ]
+    return release if waiting else None
 
 
 _WHY = {
@@ -294,7 +313,7 @@ def without(
             "lines": running.lines,
             "refund": running.refund,
             "loyalty": running.loyalty if standing.replacement is None else DecidedLoyalty(),
-            "replacement": _fewer(standing, left),
+            "replacement": fewer(standing, left),
             "settlement": DecidedSettlement(
                 method=standing.settlement.method,
                 allocations=tenders.next_part(total, standing.settlement.allocations, ()),
@@ -305,7 +324,7 @@ def without(
     )
 
 
-def _fewer(standing: ReturnDecisionMade, left: Mapping[str, Sequence[int]]) -> object:
+def fewer(standing: ReturnDecisionMade, left: Mapping[str, Sequence[int]]) -> object:
     if standing.replacement is None:
         return None
     count = sum(len(ordinals) for ordinals in left.values())

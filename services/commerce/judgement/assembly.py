@@ -111,8 +111,8 @@ def _marked(judged: Judged, *, approved: bool) -> list[Entry]:
     if approved:
         return list(judged.entries)
     asking = [each for each in judged.notes if each.asks_a_person]
-    lines = {each.line for each in asking}
-    everything = None in lines or not asking
+    lines = {line for each in asking for line in each.lines}
+    everything = not asking or any(not each.lines for each in asking)
     return [
         replace(entry, verdict=Verdict.REVIEW)
         if entry.verdict is Verdict.APPROVED and (everything or position in lines)

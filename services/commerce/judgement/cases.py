@@ -13,16 +13,13 @@ from contracts.decisions import (
     CaseFact,
     Escalation,
     EscalationReason,
-    LegalBasis,
     Recommendation,
     ReturnDecisionMade,
     ReviewCase,
-    ReviewChoice,
 )
 from contracts.fulfillment import ReturnInspected
-from contracts.money import Money
 from contracts.orders import OrderSnapshot
-from services.commerce.judgement import money, trace
+from services.commerce.judgement import choices, money, trace
 from services.commerce.judgement.case import Case
 from services.commerce.judgement.judged import Judged
 from services.commerce.policy import weights
@@ -47,6 +44,7 @@ class Basis:
     """The worse condition may lower the amount: told of the right, no fault of the merchant."""
     facts: tuple[CaseFact, ...] = ()
     pattern: tuple[str, ...] = field(default=())
+    judged: Judged | None = None
 
 
 NOTHING_KNOWN = Basis()
@@ -55,6 +53,7 @@ NOTHING_KNOWN = Basis()
 def basis_of(case: Case, judged: Judged) -> Basis:
     standing = judged.standing
     return Basis(
+        judged=judged,
         days_late=max((entry.days_late for entry in standing), default=0),
         fault_may_be_owed=any(
             entry.days_late and entry.fault and judged.law.conformity is not None
@@ -141,7 +140,9 @@ def escalated(
         recommended = min(recommended, basis.refundable)
     reasons = _reasons(decision, reason)
     gathered = _context(case, order, reasons, basis) | dict(context or {})
-    choices = _choices(case, decision, reason, basis)
+    offered = choices.of(
+        case, decision, reason, basis.judged, value_may_be_deducted=basis.value_may_be_deducted
+    )
     history = tuple(
         each.model_dump(mode="json", exclude_none=True)
         for each in (case.history.returns if case.history is not None else ())
@@ -149,7 +150,7 @@ def escalated(
     facts = (*basis.facts, CaseFact(name="refund_total", value=total))
     shown = ReviewCase(
         case_sha256="0" * 64,
-        choices=choices,
+        choices=offered,
         facts=facts,
         history=history,
         evidence=case.request.evidence,
@@ -196,6 +197,7 @@ def sealed(decision: ReturnDecisionMade) -> ReturnDecisionMade:
         "refund": None if decision.refund is None else _plain(decision.refund),
         "currency": decision.currency,
         "settlement": _plain(decision.settlement),
+        "release": None if decision.release is None else _plain(decision.release),
         "resolution": decision.resolution,
         "findings": [
             [each.code, each.effect, each.weight, each.explanation, each.rule_id]
@@ -324,77 +326,3 @@ def inspected(inspection: ReturnInspected | None) -> list[dict[str, object]]:
         | ({} if line.note is None else {"note": line.note})
         for line in inspection.lines
     ]
-
-
-def _choices(
-    case: Case, decision: ReturnDecisionMade, reason: EscalationReason, basis: Basis
-) -> tuple[ReviewChoice, ...]:
-    """What each choice would cause: amount, deadline, law."""
-    if reason is Reason.ORDER_NOT_FOUND and case.order is None:
-        return (
-            ReviewChoice(
-                decision="link_order",
-                effect="the return is judged anew against the order that is linked",
-            ),
-            ReviewChoice(
-                decision="request_evidence", effect="the customer is asked and has 7 days"
-            ),
-            ReviewChoice(decision="reject", effect="nothing is refunded, the return ends"),
-        )
-    refund = decision.refund
-    total = refund.total if refund is not None else 0
-    currency = decision.currency or ""
-    due = ""
-    if decision.refund_due is not None:
-        due = f", by law due by {_text(decision.refund_due)}"
-    approve = f"{Money(total, currency)} are refunded{due}"
-    if decision.replacement is not None:
-        approve = f"{decision.replacement.quantity} of {decision.replacement.sku} are sent"
-    choices = [ReviewChoice(decision="approve", effect=approve)]
-    withdrawn = decision.legal_basis is LegalBasis.STATUTORY_WITHDRAWAL
-    if withdrawn:
-        choices.append(
-            ReviewChoice(
-                decision="reject",
-                effect="not allowed: a withdrawal in its period can only be confirmed",
-            )
-        )
-    else:
-        choices.append(
-            ReviewChoice(decision="reject", effect="nothing is refunded, the return ends")
-        )
-    if refund is not None and decision.replacement is None:
-        choices.append(ReviewChoice(decision="adjust", effect=_adjusting(decision, basis)))
-    choices.append(
-        ReviewChoice(decision="request_evidence", effect="the customer is asked and has 7 days")
-    )
-    return tuple(choices)
-
-
-def _adjusting(decision: ReturnDecisionMade, basis: Basis) -> str:
-    refund = decision.refund
-    assert refund is not None
-    currency = decision.currency or ""
-    most = total_before_deductions(decision)
-    if decision.legal_basis is LegalBasis.STATUTORY_WITHDRAWAL and not basis.value_may_be_deducted:
-        least = refund.total
-        why = (
-            "; less is not allowed: the consumer was not told of the withdrawal, or is not at fault"
-        )
-    else:
-        least, why = 0, "; what is below the calculation is booked as diminished value, tax stays"
-    return f"between {Money(least, currency)} and {Money(most, currency)}{why}"
-
-
-def total_before_deductions(decision: ReturnDecisionMade) -> int:
-    """The most that an adjustment may pay, in minor units."""
-    refund = decision.refund
-    if refund is None:
-        return 0
-    return (
-        refund.total
-        + refund.restocking_fee
-        + refund.return_shipping_fee
-        + refund.diminished_value
-        + refund.loyalty_deduction
-    )

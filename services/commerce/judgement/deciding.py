@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from contracts.decisions import (
     DecidedLine,
@@ -57,6 +58,7 @@ def steps(case: Case, order: OrderSnapshot, reasons: Sequence[Reason] | None = N
     total = 0
     if standing:
         frozen = suspicion.is_frozen_at(case, score.probability)
+        frozen |= suspicion.is_high_risk(case, order)
         computed = amount.compute(case, order, standing, law, earlier, frozen=frozen)
         total = computed.calculation.refund.total
     gathered = [
@@ -105,7 +107,9 @@ def decide(case: Case, judged: Judged) -> ReturnDecisionMade:
     reason = first_reason(findings)
     sure = confidence(findings)
     if all(entry.verdict is Verdict.REJECTED for entry in judged.entries):
-        return assembly.rejected(case, judged, findings, sure)
+        if judged.law.known:
+            return assembly.rejected(case, judged, findings, sure)
+        return _unknown_law(case, judged)
     if reason is None and sure < case.policy.limits.confidence_min:
         findings.append(
             note(
@@ -118,6 +122,21 @@ def decide(case: Case, judged: Judged) -> ReturnDecisionMade:
     decision = assembly.assembled(case, judged, findings, sure, approved=reason is None)
     if reason is None:
         return decision
+    return cases.escalated(case, judged.order, decision, reason, cases.basis_of(case, judged))
+
+
+def _unknown_law(case: Case, judged: Judged) -> ReturnDecisionMade:
+    """Where no row says what a buyer is owed nothing is refused by machine: a person looks."""
+    asked = note(
+        "rejection_needs_a_person",
+        "the policy would reject it, but the law of the place is not known here",
+        "law.unknown",
+    )
+    looked_at = tuple(replace(entry, verdict=Verdict.REVIEW) for entry in judged.entries)
+    judged = replace(judged, entries=looked_at, notes=(*judged.notes, asked))
+    findings = [each.finding for each in judged.notes]
+    decision = assembly.assembled(case, judged, findings, confidence(findings), approved=False)
+    reason = first_reason(findings) or weights.Reason.POLICY_GAP
     return cases.escalated(case, judged.order, decision, reason, cases.basis_of(case, judged))
 
 

@@ -34,6 +34,13 @@ class Found:
 
     notes: tuple[Note, ...]
     inspected: dict[str, int]
+    disputed: tuple[InspectedLine, ...]
+    """Those about which a person is asked."""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a person is asked about the whole return."""
+        return any(each.asks_a_person and not each.lines for each in self.notes)
 
 
 def decide(case: Case, order: OrderSnapshot, inspection: ReturnInspected) -> ReturnDecisionMade:
@@ -137,6 +144,7 @@ def _found(
     }
     inspected: dict[str, int] = {}
     notes: list[Note] = []
+    disputed: list[InspectedLine] = []
     for line in inspection.lines:
         inspected[line.line_id] = inspected.get(line.line_id, 0) + line.quantity
         known = by_line.get(line.line_id)
@@ -144,7 +152,10 @@ def _found(
             notes.append(_unexpected(f"{line.quantity} of {line.sku} that nobody announced"))
             continue
         position, entry = known
-        notes += _graded(line, entry, position)
+        graded = tuple(_graded(line, entry, position))
+        notes += graded
+        if any(each.asks_a_person for each in graded):
+            disputed.append(line)
         if line.line_id in withdrawn:
             notes.append(
                 note(
@@ -160,7 +171,7 @@ def _found(
             notes.append(_unexpected(f"{quantity} of line {line_id}, {expected} were approved"))
     if not any(each.asks_a_person for each in notes):
         notes.append(note("inspected_as_promised", "the goods are as promised", RULE))
-    return Found(notes=tuple(notes), inspected=inspected)
+    return Found(notes=tuple(notes), inspected=inspected, disputed=tuple(disputed))
 
 
 def _unexpected(what: str) -> Note:
@@ -212,16 +223,35 @@ def _after(
     )
     reason = _reason(base, found, findings)
     if reason is not None:
-        return cases.escalated(
-            case,
-            judged.order,
-            _under_review(decision, judged, found),
-            reason,
-            cases.basis_of(case, judged),
-        )
+        asked = _under_review(decision, judged, found)
+        if base.decision is Outcome.APPROVED and case.policy.limits.release_undisputed:
+            asked = _with_the_undisputed(case, judged, asked, found, here)
+        return cases.escalated(case, judged.order, asked, reason, cases.basis_of(case, judged))
     if not missing and not case.released:
         return decision
     return decision.model_copy(update={"release": _release(case, judged, decision, here)})
+
+
+def _with_the_undisputed(
+    case: Case,
+    judged: Judged,
+    decision: ReturnDecisionMade,
+    found: Found,
+    here: dict[str, tuple[int, ...]],
+) -> ReturnDecisionMade:
+    """The case, with what may be paid now although a person looks at the rest."""
+    if found.in_doubt:
+        return decision
+    left = {line_id: set(ordinals) for line_id, ordinals in here.items()}
+    for line in found.disputed:
+        mine = left.get(line.line_id, set())
+        # Which ones they are is not always told: then the lowest ordinals are paid first.
+        mine -= set(line.units or sorted(mine)[-line.quantity :])
+    undisputed = {line_id: tuple(sorted(ordinals)) for line_id, ordinals in left.items()}
+    release = _release(case, judged, decision, undisputed)
+    if release is None or not release.lines:
+        return decision
+    return decision.model_copy(update={"release": release})
 
 
 def _reason(
@@ -273,13 +303,13 @@ def _release(
 
 def _under_review(decision: ReturnDecisionMade, judged: Judged, found: Found) -> ReturnDecisionMade:
     """Lines with a conflict are for review; the others stay approved."""
-    positions = {each.line for each in found.notes if each.asks_a_person}
+    positions = {line for each in found.notes if each.asks_a_person for line in each.lines}
     in_doubt = {
         entry.bought.line_id
         for position, entry in enumerate(judged.entries)
         if entry.bought is not None and position in positions
     }
-    everything = None in positions
+    everything = found.in_doubt
     lines = tuple(
         line.model_copy(update={"verdict": Verdict.REVIEW})
         if line.verdict is Verdict.APPROVED and (everything or line.line_id in in_doubt)

@@ -32,3 +32,12 @@ class Judged:
     @property
     def standing(self) -> list[Entry]:
         return [entry for entry in self.entries if entry.stands]
+
+    @property
+    def withdrawn(self) -> dict[str, set[int]]:
+        """line_id -> ordinals that are withdrawn in their period: nobody can refuse them."""
+        found: dict[str, set[int]] = {}
+        for entry in self.standing:
+            if entry.withdrawal is not None and entry.bought is not None:
+                found.setdefault(entry.bought.line_id, set()).update(entry.units)
+        return found

@@ -1,4 +1,4 @@
-"""Findings while they are gathered: each knows which line it is about."""
+"""Findings while they are gathered: each knows which lines it is about."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FINDINGS_REMEMBERED_MAX = 4096
 
 
 class Note(NamedTuple):
-    """A finding; `line` is the position of the line it is about, None the whole return."""
+    """A finding; `lines` are the positions of the lines it is about, none: the whole return."""
 
     finding: Finding
-    line: int | None = None
+    lines: tuple[int, ...] = ()
 
     @property
     def asks_a_person(self) -> bool:
@@ -60,9 +60,12 @@ def note(
     source: str | None = None,
     *,
     line: int | None = None,
+    lines: tuple[int, ...] = (),
     effect: Effect | None = None,
 ) -> Note:
-    return Note(finding(code, explanation, rule_id, source, effect=effect), line)
+    """A note on one `line`, on several `lines`, or on the whole return."""
+    about = lines if line is None else (line,)
+    return Note(finding(code, explanation, rule_id, source, effect=effect), about)
 
 
 def confidence(findings: Iterable[Finding]) -> float:

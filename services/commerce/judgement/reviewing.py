@@ -19,11 +19,14 @@ from contracts.decisions import (
 )
 from contracts.money import Money, allocate
 from contracts.orders import OrderSnapshot
+from contracts.requests import CountedLine
 from contracts.reviews import ReviewDecided, ReviewDecision
-from services.commerce.judgement import amount, approval, cases, parts
+from services.commerce.judgement import amount, approval, cases, choices, parts
 from services.commerce.judgement.case import Case, NotAllowed
+from services.commerce.judgement.judged import Judged
 from services.commerce.judgement.notes import confidence, finding
 from services.commerce.policy import weights
+from services.commerce.quote import tenders
 
 INSPECTED_WORSE = frozenset({"grade_worse_than_declared", "wrong_item_returned", "item_missing"})
 LOWERED_FIRST = (
@@ -41,13 +44,18 @@ def review(
     why_not = _refusal(case, standing, decided)
     if why_not is not None:
         return _not_allowed(case, standing, "not_allowed", why_not)
+    agreed = standing
     if decided.decision is ReviewDecision.REJECT:
-        return _rejected(case, standing, decided)
-    refund = _agreed_refund(standing, decided)
+        judged = None if case.order is None else approval.judged_as(case, case.order)
+        kept = {} if judged is None else choices.stays(case, standing, judged)
+        if judged is None or not kept:
+            return _rejected(case, standing, decided)
+        agreed = _without_the_refused(case, standing, judged, kept)
+    refund = _agreed_refund(agreed, decided)
     second = _second(case, standing, decided, refund.total)
     if second is not None:
         return second
-    return _paid(case, standing, decided, refund)
+    return _paid(case, agreed, decided, refund)
 
 
 def _not_allowed(case: Case, standing: ReturnDecisionMade, code: str, why: str) -> NotAllowed:
@@ -84,11 +92,8 @@ def _is_buyer(order: OrderSnapshot, reviewer: str) -> bool:
 
 
 def _reject_refusal(case: Case, standing: ReturnDecisionMade) -> str | None:
-    if case.released_amount:
-        return "money has been released; only a reversal takes it back"
-    if standing.legal_basis is LegalBasis.STATUTORY_WITHDRAWAL:
-        return "a withdrawal in its period can only be confirmed"
-    return None
+    judged = None if case.order is None else approval.judged_as(case, case.order)
+    return choices.reject_refusal(case, standing, judged)
 
 
 def _adjust_refusal(case: Case, standing: ReturnDecisionMade, decided: ReviewDecided) -> str | None:
@@ -96,7 +101,7 @@ def _adjust_refusal(case: Case, standing: ReturnDecisionMade, decided: ReviewDec
     if refund is None or standing.replacement is not None:
         return "there is no amount to adjust: goods are sent"
     currency = standing.currency or ""
-    most = cases.total_before_deductions(standing)
+    most = choices.total_before_deductions(standing)
     if wanted is None:
         return "an adjustment needs an amount"
     if wanted > most:
@@ -153,6 +158,47 @@ def _rejected(
     )
 
 
+def _without_the_refused(
+    case: Case, standing: ReturnDecisionMade, judged: Judged, kept: parts.Units
+) -> ReturnDecisionMade:
+    """The case with only the units that no refusal reaches; the others are rejected."""
+    running = parts.running(case, standing, judged, kept)
+    refused = []
+    for line in standing.lines:
+        if line.verdict is Verdict.REJECTED or line.line_id is None:
+            continue
+        lost = len(set(line.units) - set(kept.get(line.line_id, ())))
+        if lost:
+            refused.append(_nothing(line.model_copy(update={"quantity": lost})))
+    awaited = {each.line_id: each.quantity for each in standing.return_.outstanding}
+    still = {
+        line_id: len(set(sorted(units)[len(units) - awaited.get(line_id, 0) :]) & {*kept[line_id]})
+        for line_id, units in parts.approved_units(standing).items()
+        if line_id in kept
+    }
+    outstanding = tuple(
+        CountedLine(line_id=line_id, quantity=quantity)
+        for line_id, quantity in still.items()
+        if quantity
+    )
+    return standing.model_copy(
+        update={
+            "lines": (*running.lines, *refused),
+            "refund": running.refund,
+            "loyalty": running.loyalty,
+            "replacement": approval.fewer(standing, kept),
+            "settlement": standing.settlement.model_copy(
+                update={
+                    "allocations": tenders.next_part(
+                        running.refund.total, standing.settlement.allocations, ()
+                    )
+                }
+            ),
+            "return_": standing.return_.model_copy(update={"outstanding": outstanding}),
+        }
+    )
+
+
 def _nothing(line: DecidedLine) -> DecidedLine:
     return DecidedLine(
         line_id=line.line_id, sku=line.sku, quantity=line.quantity, verdict=Verdict.REJECTED
@@ -172,7 +218,7 @@ def _reviewed(decided: ReviewDecided) -> Finding:
 def _agreed_refund(standing: ReturnDecisionMade, decided: ReviewDecided) -> RefundBreakdown:
     """The breakdown at the agreed total: below it diminished value, above it fewer deductions."""
     refund = standing.refund or RefundBreakdown()
-    if decided.decision is ReviewDecision.APPROVE or decided.amount is None:
+    if decided.decision is not ReviewDecision.ADJUST or decided.amount is None:
         return refund
     rest = decided.amount - refund.total
     if rest <= 0:

@@ -73,6 +73,10 @@ def is_frozen_at(case: Case, probability: float) -> bool:
     return probability >= case.policy.limits.risk_freeze_at
 
 
+def is_high_risk(case: Case, order: OrderSnapshot) -> bool:
+    return order.buyer.country in case.policy.limits.high_risk_countries
+
+
 def notes(
     case: Case, order: OrderSnapshot, found: list[Entry], score: scorecard.Score
 ) -> Iterator[Note]:
@@ -84,23 +88,35 @@ def notes(
             f"scorecard {scorecard.SCORECARD_VERSION}",
             effect=Effect.OPPOSES if part.log_odds > 0 else Effect.SUPPORTS,
         )
-    standing = [entry for entry in found if entry.stands]
     shown = f"probability of abuse {score.probability:.2f}"
     if is_frozen_at(case, score.probability):
-        if standing and all(entry.withdrawal is not None for entry in standing):
-            yield note(
-                "risk_flagged",
-                f"{shown}: a withdrawal is not refused or frozen for it, its refund waits for the"
-                " proof of sending",
-                "limits.risk_freeze_at",
-            )
-        else:
-            yield note("risk_frozen", f"{shown}: a person looks", "limits.risk_freeze_at")
+        yield from _slowed(found, "risk_frozen", shown, "limits.risk_freeze_at")
     elif score.probability >= ELEVATED_FROM:
         yield note("risk_elevated", shown, "risk.elevated")
-    if order.buyer.country in case.policy.limits.high_risk_countries:
+    if is_high_risk(case, order):
+        shown = f"a buyer in {order.buyer.country}"
+        yield from _slowed(found, "high_risk_country", shown, "limits.high_risk_countries")
+
+
+def _slowed(found: list[Entry], code: str, shown: str, rule_id: str) -> Iterator[Note]:
+    """A person looks at what is no withdrawal; a withdrawal is flagged, never frozen."""
+    withdrawn = _positions(found, withdrawn=True)
+    others = _positions(found, withdrawn=False)
+    if withdrawn:
         yield note(
-            "high_risk_country",
-            f"buyers in {order.buyer.country} are looked at by a person",
-            "limits.high_risk_countries",
+            "risk_flagged",
+            f"{shown}: a withdrawal is not refused or frozen for it, its refund waits for the"
+            " proof of sending",
+            rule_id,
+            lines=withdrawn if others else (),
         )
+    if others or not withdrawn:
+        yield note(code, f"{shown}: a person looks", rule_id, lines=others if withdrawn else ())
+
+
+def _positions(found: list[Entry], *, withdrawn: bool) -> tuple[int, ...]:
+    return tuple(
+        position
+        for position, entry in enumerate(found)
+        if entry.stands and (entry.withdrawal is not None) is withdrawn
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import islice
 
 from contracts.decisions import ReturnDecisionMade, Verdict
@@ -180,8 +181,21 @@ def _contradictions(case: Case, order: OrderSnapshot) -> Iterator[str]:
             yield f"{name} was delivered before it was shipped"
         if delivered is not None and delivered > case.now:
             yield f"{name} was delivered in the future"
+    for line in case.returnability.lines if case.returnability is not None else ():
+        if line.delivered_at is not None:
+            yield from _bad_delivery(case, order, line.line_id, line.delivered_at)
     yield from _bad_quantities(order)
     yield from _bad_amounts(order)
+
+
+def _bad_delivery(
+    case: Case, order: OrderSnapshot, line_id: str, delivered: datetime
+) -> Iterator[str]:
+    """A delivery that only fulfillment knows of."""
+    if delivered < order.placed_at:
+        yield f"fulfillment says line {line_id} was delivered before the order was placed"
+    if delivered > case.now:
+        yield f"fulfillment says line {line_id} was delivered in the future"
 
 
 def _bad_quantities(order: OrderSnapshot) -> Iterator[str]:

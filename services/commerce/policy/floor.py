@@ -14,8 +14,16 @@ from contracts.orders import BuyerType
 from contracts.requests import MERCHANT_FAULT, Condition, Resolution
 from services.commerce.law.protection import FEE_TAX_IN_FULL, conformity_in, withdrawal_in
 from services.commerce.law.provisions import NATIONAL, ROWS
-from services.commerce.law.rows import Withdrawal
-from services.commerce.policy.model import FeeTax, Payer, Policy, Rule, WindowAnchor
+from services.commerce.law.rows import Outbound, Withdrawal
+from services.commerce.policy.model import (
+    FeeTax,
+    LoyaltyMode,
+    OutboundShipping,
+    Payer,
+    Policy,
+    Rule,
+    WindowAnchor,
+)
 
 LATE = frozenset({RefundOn.RECEIPT, RefundOn.INSPECTION})
 
@@ -82,6 +90,7 @@ def _short(
     row = withdrawal_in(country)
     if row is not None and not _is_excluded(rule, row):
         yield from _withdrawal(policy, rule, row)
+        yield from _costs(policy, rule, row)
     yield from _fault(rule, country)
     in_full = country in FEE_TAX_IN_FULL.countries and region in FEE_TAX_IN_FULL.regions
     if in_full and rule.set.named().get("restocking_fee_tax") is FeeTax.PROPORTIONAL:
@@ -121,11 +130,6 @@ def _withdrawal(policy: Policy, rule: Rule, row: Withdrawal) -> Iterator[tuple[s
             "the law lets these goods be returned: remove returnable: false, or limit the rule to"
             f" what the law excludes ({_exclusions(row)})",
         )
-    if rule.set.restocking_fee_bps and "restocking_fee_bps" in named:
-        fees = "EU-DIMVALUE" if row.id == "EU-WD-GOODS" else row.id
-        yield fees, "no restocking fee on a withdrawal: set restocking_fee_bps: 0"
-    if not row.consumer_pays_way_back and named.get("return_shipping") is Payer.CUSTOMER:
-        yield row.id, "the merchant pays the way back: set return_shipping: merchant"
     if row.pays_on_proof_of_sending and named.get("refund_on") in LATE:
         waits = "EU-WITHHOLD" if row.id == "EU-WD-GOODS" else row.id
         yield (
@@ -135,6 +139,47 @@ def _withdrawal(policy: Policy, rule: Rule, row: Withdrawal) -> Iterator[tuple[s
         )
     if "resolutions" in named and Resolution.REFUND not in rule.set.resolutions:
         yield row.id, "a withdrawal brings the money back: add refund to resolutions"
+    least_days = row.send_within_days or 0
+    if "send_within_days" in named and rule.set.send_within_days < least_days:
+        sending = "EU-WD-SENDBACK" if row.id == "EU-WD-GOODS" else row.id
+        yield (
+            sending,
+            f"the law gives {least_days} days to send the goods: set send_within_days to at"
+            f" least {least_days}",
+        )
+
+
+def _costs(policy: Policy, rule: Rule, row: Withdrawal) -> Iterator[tuple[str, str]]:
+    """What a rule takes from the money that a withdrawal brings back, and the law does not."""
+    named = rule.set.named()
+    if rule.set.restocking_fee_bps and "restocking_fee_bps" in named:
+        fees = "EU-DIMVALUE" if row.id == "EU-WD-GOODS" else row.id
+        yield fees, "no restocking fee on a withdrawal: set restocking_fee_bps: 0"
+    if not row.consumer_pays_way_back and _charges_way_back(policy, rule):
+        yield row.id, "the merchant pays the way back: set return_shipping: merchant"
+    is_kept = named.get("outbound_shipping") is OutboundShipping.NONE
+    if is_kept and row.outbound is not Outbound.POLICY:
+        delivery = "EU-SHIP-STD" if row.id == "EU-WD-GOODS" else row.id
+        yield (
+            delivery,
+            "a withdrawal from everything brings the delivery back: set outbound_shipping:"
+            " full_on_full_return or prorata_value",
+        )
+    if named.get("loyalty") is LoyaltyMode.CASH_EQUIVALENT:
+        yield (
+            row.id,
+            "no cash is deducted for points from a withdrawal: set loyalty: reverse or none",
+        )
+
+
+def _charges_way_back(policy: Policy, rule: Rule) -> bool:
+    """Whether a rule makes the customer pay, with what the defaults say about the rest."""
+    named = rule.set.named()
+    if named.get("return_shipping") is Payer.CUSTOMER:
+        return True
+    fee = named.get("return_shipping_fee")
+    payer = named.get("return_shipping", policy.defaults.return_shipping)
+    return bool(fee) and payer is Payer.CUSTOMER
 
 
 def _exclusions(row: Withdrawal) -> str:
@@ -144,17 +189,19 @@ def _exclusions(row: Withdrawal) -> str:
 
 
 def _fault(rule: Rule, country: str) -> Iterator[tuple[str, str]]:
-    """Rules for faults only, where the law gives the money back at once."""
+    """Rules for faults only: no law lets them be refused; some give the money back at once."""
     row = conformity_in(country)
     reasons = rule.when.reason
-    if row is None or not row.refund_at_once or not reasons or row.days is None:
-        return
-    if not MERCHANT_FAULT.issuperset(reasons):
+    if row is None or not reasons or not MERCHANT_FAULT.issuperset(reasons):
         return
     named = rule.set.named()
+    if named.get("returnable") is False:
+        yield row.id, "faulty goods are the seller's to answer for: remove returnable: false"
+    if "restocking_fee_bps" in named and rule.set.restocking_fee_bps:
+        yield row.id, "a fault bears no fee: set restocking_fee_bps: 0"
+    if not row.refund_at_once or row.days is None:
+        return
     if "window_days" in named and rule.set.window_days < row.days:
         yield row.id, f"faulty goods can be rejected for {row.days} days: raise window_days"
-    if named.get("returnable") is False:
-        yield row.id, "faulty goods can be rejected: remove returnable: false"
     if "resolutions" in named and Resolution.REFUND not in rule.set.resolutions:
         yield row.id, "faulty goods bring the money back: add refund to resolutions"

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from contracts.decisions import RefundOn
 from contracts.orders import Trait
 from contracts.requests import Resolution
+from services.commerce.law.protection import conformity_in
 from services.commerce.law.provisions import ROWS
 from services.commerce.policy import floor
 from services.commerce.policy.model import (
@@ -43,6 +44,7 @@ def warnings(policy: Policy) -> list[Warning]:
         *_contradictory(policy),
         *_gaps(policy),
         *_overruled(policy),
+        *_faults_in_short_windows(policy),
     ]
 
 
@@ -224,6 +226,24 @@ def _all_settings(policy: Policy) -> Iterator[tuple[tuple[str | int, ...], Setti
         settings = policy.defaults.model_copy(update=rule.set.named())
         if rule.set.named():
             yield ("rules", position, "set"), settings
+
+
+def _faults_in_short_windows(policy: Policy) -> Iterator[Warning]:
+    """A window for all reasons, in a place whose law gives longer for what is faulty."""
+    for position, rule in enumerate(policy.rules):
+        if rule.when.reason or "window_days" not in rule.set.named():
+            continue
+        for country, _ in floor.places(rule) if floor.reaches_consumers(rule) else ():
+            row = conformity_in(country)
+            if row is None or not row.refund_at_once or row.days is None:
+                continue
+            if rule.set.window_days < row.days:
+                yield Warning(
+                    "law",
+                    ("rules", position, "set", "window_days"),
+                    f"rule `{rule.id}`: faulty goods can be rejected for {row.days} days in"
+                    f" {country} ({row.id}); the law overrules the window for them",
+                )
 
 
 def _overruled(policy: Policy) -> Iterator[Warning]:

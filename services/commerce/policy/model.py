@@ -199,6 +199,9 @@ class Limits(Strict):
     confidence_min: Share = 0.6
     risk_freeze_at: Share = 0.75
     high_risk_countries: tuple[CountryKey, ...] = ()
+    release_undisputed: Annotated[bool, Field(strict=True)] = False
+    """Whether units that an inspection found as promised are paid while a person looks at the
+    others."""
     goodwill: Goodwill = Goodwill()
     reversal_after_settlement: Reversal = Reversal.NOT_ALLOWED
 

@@ -419,6 +419,35 @@ def test_contradictory_facts_are_a_finding_and_a_person(change: dict[str, Any]) 
     assert judge(order=order(line(900)) | change).decision == "escalated"
 
 
+@pytest.mark.parametrize("delivered", [NOW - days(60), NOW + days(1)])
+def test_a_delivery_that_only_fulfillment_knows_of_may_contradict_the_order(
+    delivered: datetime,
+) -> None:
+    facts = returnability({"line_id": "1", "delivered_at": text(delivered)})
+    decision = judge(order=order(line(900)), returnability=facts)
+    assert decision.decision == "escalated" and "order_contradicts_itself" in codes(decision)
+
+
+def test_a_currency_that_nobody_knows_is_named_and_shown_to_a_person() -> None:
+    decision = judge(order=order(line(900), currency="XXX"))
+    assert found(decision, "currency_unknown").effect == "requires_review"
+    assert decision.escalation.reason == "low_confidence"
+    other = judge(order=order(line(900)), request=request(currency="EUR"))
+    assert found(other, "currency_differs").effect == "requires_review"
+
+
+def test_quantities_that_do_not_add_up_are_named_and_shown_to_a_person() -> None:
+    for parcels in (
+        [{"delivery_id": "d", "lines": [{"line_id": "1", "quantity": 2}]}],
+        [{"delivery_id": "d", "lines": [{"line_id": "7", "quantity": 1}]}],
+    ):
+        decision = judge(order=order(line(900), deliveries=parcels))
+        assert "delivered" in found(decision, "order_contradicts_itself").explanation
+        assert decision.escalation.reason == "low_confidence"
+    more = judge(order=order(line(900)), inspection=inspected(graded("as_new", quantity=2)))
+    assert "unexpected_goods" in codes(more) and more.decision == "escalated"
+
+
 def test_a_return_asked_for_before_the_order_was_placed_contradicts() -> None:
     early = judge(order=order(line(900)), request=request(at=NOW - days(14)))
     assert early.decision == "escalated" and "order_contradicts_itself" in codes(early)

@@ -216,6 +216,31 @@ def test_law_unknown_weighs_nothing_alone_and_turns_a_rejection_into_a_policy_ga
     assert "law_unknown" not in codes(judge(order=order(line(1000), country="CH", region=None)))
 
 
+def test_nothing_is_rejected_by_machine_where_the_law_is_not_known() -> None:
+    bought = order(line(1000), country="ZA", region=None, currency="ZAR")
+    first = judge(order=bought, request=request(number=7))
+    again = judge(order=bought, earlier=[first.model_dump(mode="json", exclude_none=True)])
+    assert again.decision == "escalated" and again.escalation.reason == "policy_gap"
+    assert [(each.verdict, each.refund) for each in again.lines] == [("review", 0)]
+    assert {"already_returned", "rejection_needs_a_person"} <= codes(again)
+
+
+def test_a_fee_for_the_way_back_falls_short_also_where_the_defaults_say_who_pays() -> None:
+    rule = {"id": "r", "when": {"country": ["BR"]}, "set": {"return_shipping_fee": {"BRL": 100}}}
+    with pytest.raises(loader.PolicyRefused, match="BR-CDC49"):
+        loader.from_object(policy(rules=[rule], defaults={"return_shipping": "customer"}))
+
+
+def test_a_risky_country_flags_a_withdrawal_and_never_freezes_it() -> None:
+    risky = policy(limits={"high_risk_countries": ["DE"]}, defaults={"refund_on": "approval"})
+    withdrawn = judge(order=german(line(1000)), policy=risky)
+    assert withdrawn.decision == "approved" and withdrawn.refund_on == "proof_of_sending"
+    assert found(withdrawn, "risk_flagged").rule_id == "limits.high_risk_countries"
+    assert found(withdrawn, "risk_flagged").weight <= 0.1
+    late = judge(order=german(line(1000), delivered=NOW - days(20)), policy=risky)
+    assert late.escalation.reason == "high_risk_jurisdiction"
+
+
 @pytest.mark.parametrize(
     ("when", "change", "row"),
     [
@@ -236,6 +261,21 @@ def test_law_unknown_weighs_nothing_alone_and_turns_a_rejection_into_a_policy_ga
         ({"country": ["BR"]}, {"return_shipping": "customer"}, "BR-CDC49"),
         ({"region": ["US-CA"]}, {"restocking_fee_tax": "proportional"}, "US-CA-FEE-TAX"),
         ({"country": ["GB"], "reason": ["defective"]}, {"window_days": 29}, "UK-REJECT-30"),
+        ({"country": ["DE"]}, {"outbound_shipping": "none"}, "EU-SHIP-STD"),
+        ({"country": ["GB"]}, {"outbound_shipping": "none"}, "UK-CANCEL"),
+        ({"country": ["BR"]}, {"outbound_shipping": "none"}, "BR-CDC49"),
+        ({"country": ["DE"]}, {"send_within_days": 3}, "EU-WD-SENDBACK"),
+        ({"country": ["GB"]}, {"send_within_days": 13}, "UK-CANCEL"),
+        ({"country": ["DE"]}, {"loyalty": "cash_equivalent"}, "EU-WD-GOODS"),
+        ({"country": ["CN"]}, {"loyalty": "cash_equivalent"}, "CN-7D"),
+        (
+            {"country": ["BR"]},
+            {"return_shipping": "customer", "return_shipping_fee": {"BRL": 1}},
+            "BR-CDC49",
+        ),
+        ({"country": ["AU"], "reason": ["defective"]}, {"returnable": False}, "AU-ACL"),
+        ({"country": ["IN"], "reason": ["wrong_item"]}, {"returnable": False}, "IN-ECOM"),
+        ({"country": ["NZ"], "reason": ["defective"]}, {"restocking_fee_bps": 1}, "NZ-CGA"),
         ({"country": ["DE"], "buyer_type": ["business", "consumer"]}, {"window_days": 1}, "EU-WD"),
     ],
 )
@@ -261,6 +301,14 @@ def test_a_rule_for_a_place_that_gives_less_than_its_law_is_refused_by_row(
         ({"category": ["sale"]}, {"returnable": False}),
         ({"region": ["US-TX"]}, {"restocking_fee_tax": "proportional"}),
         ({"country": ["GB"]}, {"window_days": 14}),
+        ({"country": ["DE"]}, {"outbound_shipping": "full_on_full_return"}),
+        ({"country": ["DE"]}, {"outbound_shipping": "prorata_value", "send_within_days": 14}),
+        ({"country": ["DE"]}, {"loyalty": "none"}),
+        ({"country": ["KR"]}, {"outbound_shipping": "none", "send_within_days": 1}),
+        ({"country": ["US"]}, {"outbound_shipping": "none", "loyalty": "cash_equivalent"}),
+        ({"country": ["BR"]}, {"return_shipping_fee": {"BRL": 100}}),
+        ({"country": ["AU"]}, {"returnable": False, "restocking_fee_bps": 1000}),
+        ({"country": ["DE"], "trait": ["personalised"]}, {"loyalty": "cash_equivalent"}),
     ],
 )
 def test_what_gives_no_less_than_the_law_loads(
