@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from services.chassis.http import Problem
 from services.chassis.settings import Settings
@@ -39,8 +39,11 @@ class ApiKeys:
     def configured(self) -> bool:
         return self.path is not None
 
-    def allow(self, request: Request, scope: str) -> str | None:
-        """The name of the key's owner; None without configured keys. Raises Problem 401 or 403."""
+    def allow(self, request: Request, *scopes: str) -> str | None:
+        """The name of the owner of a key with one of `scopes`; None without configured keys.
+
+        Raises Problem 401 without a valid key, 403 without the scope.
+        """
         if not self.configured:
             return None
         owner = self.owner(request)
@@ -50,9 +53,17 @@ class ApiKeys:
                 "send a valid key as Authorization: Bearer <key>",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        if scope not in owner["scopes"]:
-            raise Problem(403, f"this key lacks the scope {scope}")
+        if not set(scopes) & set(owner["scopes"]):
+            raise Problem(403, f"this key lacks the scope {' or '.join(scopes)}")
         return str(owner["name"])
+
+    def holding(self, *scopes: str) -> Any:
+        """A dependency of a route: only who holds one of `scopes` gets in."""
+
+        async def check(request: Request) -> None:
+            self.allow(request, *scopes)
+
+        return Depends(check)
 
     def has(self, request: Request, scope: str) -> bool:
         """Whether the caller holds a scope; True without configured keys."""

@@ -45,6 +45,7 @@ class Settings(Environment):
     fulfillment_port: int = 8084
     sandbox_port: int = 8090
     listen_host: str = "127.0.0.1"
+    sandbox_listen_host: str = "127.0.0.1"
 
     gateway_url: str = "http://127.0.0.1:8080"
     commerce_url: str = "http://127.0.0.1:8083"

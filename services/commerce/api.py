@@ -14,6 +14,7 @@ from contracts.quotes import Quote
 from contracts.requests import QuoteRequest, ReturnRequest
 from services.chassis import ids
 from services.chassis.http import Problem
+from services.chassis.keys import ApiKeys
 from services.chassis.runtime import Runtime
 from services.commerce import judgement, messages, store
 from services.commerce.decide.draft import Draft
@@ -30,7 +31,10 @@ NOT_ASKED = (
 
 
 def add_routes(app: FastAPI, runtime: Runtime) -> None:
-    @app.post("/quotes")
+    keys = ApiKeys(runtime.settings)
+    reader = [keys.holding("returns:read")]
+
+    @app.post("/quotes", dependencies=[keys.holding("returns:write", "returns:read")])
     async def quote(body: QuoteRequest) -> Response:
         """What the same judgement would say now. Stored with its id; commits to nothing."""
         now = runtime.clock.now()
@@ -50,7 +54,7 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
         await runtime.submit(messages.QuoteGiven(quote=given, order_id=order_id, given_at=now))
         return Response(write(given), media_type="application/json")
 
-    @app.get("/returns/{return_id}")
+    @app.get("/returns/{return_id}", dependencies=reader)
     async def process(return_id: str) -> Response:
         """The process of one return as it stands. 404 where there is none."""
         document = await runtime.pool.fetchval(store.READ_RETURN, return_id)
@@ -58,7 +62,7 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
             raise Problem(404, f"no return {return_id}")
         return Response(document, media_type="application/json")
 
-    @app.get("/returns/{return_id}/decisions")
+    @app.get("/returns/{return_id}/decisions", dependencies=reader)
     async def decisions(return_id: str) -> Response:
         """Every decision on a return, oldest first, with all that it rests on."""
         rows = await runtime.pool.fetch(store.READ_DECISIONS, return_id)

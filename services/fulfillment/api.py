@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from services.chassis.http import Problem
+from services.chassis.keys import ApiKeys
 from services.chassis.runtime import Runtime
 from services.fulfillment import store
 from services.fulfillment.journey import NextStep, next_step, sorted_trail
@@ -54,7 +55,9 @@ class GoodsView(BaseModel):
 
 
 def add_routes(app: FastAPI, runtime: Runtime) -> None:
-    @app.get("/returns/{return_id}")
+    keys = ApiKeys(runtime.settings)
+
+    @app.get("/returns/{return_id}", dependencies=[keys.holding("returns:read")])
     async def goods_of(return_id: str) -> GoodsView:
         """Everything known of one return's goods. 404 where nothing is."""
         found = await store.find_return(runtime.pool, return_id)
@@ -62,7 +65,9 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
             raise Problem(404, f"no goods of return {return_id}")
         return view(found)
 
-    @app.post("/returns/{return_id}/labels", status_code=202)
+    writer = [keys.holding("returns:write")]
+
+    @app.post("/returns/{return_id}/labels", status_code=202, dependencies=writer)
     async def another_label(return_id: str) -> GoodsView:
         """One more label for one more parcel. 409 with the reason where there can be none."""
         found = await store.find_return(runtime.pool, return_id)

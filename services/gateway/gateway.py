@@ -76,9 +76,7 @@ def holding(*scopes: str) -> Callable[[Request], Awaitable[str]]:
     """
 
     async def caller(request: Request) -> str:
-        keys = of(request).keys
-        held = next((scope for scope in scopes if keys.has(request, scope)), scopes[0])
-        return keys.allow(request, held) or LOCAL
+        return of(request).keys.allow(request, *scopes) or LOCAL
 
     caller.__name__ = f"holding_{'_or_'.join(scopes)}"
     caller.scopes = scopes  # type: ignore[attr-defined]

@@ -60,10 +60,14 @@ def payment_client() -> httpx.Client:
     return _client(os.environ.get("PAYMENT_URL") or str(_published()["payment"]))
 
 
-def _client(url: str) -> httpx.Client:
+def key_headers() -> dict[str, str]:
+    """The header that shows the key of RETURNS_API_KEY; none where none is set."""
     key = environment.read(KEY_VARIABLE)
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return httpx.Client(base_url=url.rstrip("/"), timeout=CALL_SECONDS_MAX, headers=headers)
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _client(url: str) -> httpx.Client:
+    return httpx.Client(base_url=url.rstrip("/"), timeout=CALL_SECONDS_MAX, headers=key_headers())
 
 
 def checked(answer: httpx.Response) -> httpx.Response:

@@ -25,6 +25,7 @@ MIGRATION_SECONDS_MAX = 120
 BROKER_SECONDS_MAX = 10
 DATABASE_SECONDS_MAX = 5
 SCHEME_LOCAL = "http://127.0.0.1"
+KEYS_VARIABLE = "RETURNS_API_KEYS_FILE"
 
 
 @dataclass(kw_only=True)
@@ -80,11 +81,15 @@ class Stack:
 def start(home: Path, *, keep: bool) -> Stack:
     """Start a broker and databases where none are given, create topics, migrate.
 
-    `keep=False`: the broker forgets what an earlier run left. Raises StartFailed.
+    `keep=False`: the broker forgets what an earlier run left, and nobody is asked for a key, so
+    that the services listen on the loopback interface only. Raises StartFailed.
     """
     settings = Settings()
     ports = chosen_ports(settings)
-    stack = Stack(home=home, ports=ports, environment=_environment(home, ports))
+    environment = _environment(home, ports)
+    if not keep:
+        environment.pop(KEYS_VARIABLE, None)
+    stack = Stack(home=home, ports=ports, environment=environment)
     try:
         if not settings.kafka_bootstrap_servers:
             choice = settings.embedded_broker

@@ -110,9 +110,12 @@ async def post_quote(
     caller: Annotated[str, Depends(door.holding("returns:write", "returns:read"))],
 ) -> Response:
     body = await intake.body(request, QuoteRequest)
+    headers = {"content-type": "application/json"}
+    if (key := request.headers.get("authorization")) is not None:
+        headers["authorization"] = key  # commerce knows the same keys
     try:
         answer = await door.of(request).commerce.post(
-            "/quotes", content=write(body), headers={"content-type": "application/json"}
+            "/quotes", content=write(body), headers=headers
         )
     except httpx.HTTPError as error:
         raise Problem(503, "the commerce agent does not answer: try again") from error

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from contracts.base import Message
+from services.ops import running
 from services.ops.demo import stores, timeline, verify
 from services.ops.demo.bus import Heard, Listener
 from services.ops.demo.orders import Json
@@ -46,9 +47,11 @@ class Story:
 async def play(scenario: Scenario, addresses: Json, *, tell: Tell) -> list[Check]:
     """All checks at the end of a scenario; `addresses` as `returns up --json` prints them.
 
-    Raises Refused when the system refuses a call or never gets to the end.
+    Calls show the key of RETURNS_API_KEY, where one is set. Raises Refused when the system refuses
+    a call or never gets to the end.
     """
-    async with httpx.AsyncClient() as http, Listener(addresses["kafka"]) as listener:
+    headers = running.key_headers()
+    async with httpx.AsyncClient(headers=headers) as http, Listener(addresses["kafka"]) as listener:
         people = Outsiders(gateway=addresses["gateway"], sandbox=addresses["sandbox"], http=http)
         order = scenario.order(people.clock.now())
         request = scenario.request(order, people.clock.now())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from services.chassis import runtime
+from services.chassis.keys import digest
 from services.commerce import api, app
 from tests.driving import Drive
 from tests.integration.commerce.test_process import assessed
@@ -16,8 +19,9 @@ from tests.unit.commerce.process import examples
 pytestmark = pytest.mark.asyncio
 
 
-def face(service: Drive) -> httpx.AsyncClient:
-    running = runtime._assembled(service.service, service.pool, service.settings, service.clock)
+def face(service: Drive, **settings: Any) -> httpx.AsyncClient:
+    own = service.settings.model_copy(update=settings)
+    running = runtime._assembled(service.service, service.pool, own, service.clock)
     http = runtime.application(running, api.add_routes)
     return httpx.AsyncClient(transport=httpx.ASGITransport(http), base_url="http://commerce")
 
@@ -73,3 +77,21 @@ async def test_a_return_and_all_its_decisions_can_be_read(drive: Any) -> None:
     assert process["state"] == "approved"
     assert [each["sequence"] for each in decisions["items"]] == [1]
     assert missing.status_code == 404
+
+
+async def test_where_keys_are_configured_only_their_holders_are_answered(
+    drive: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys.json"
+    readers = {"name": "desk", "scopes": ["returns:read"]}
+    file.write_text(json.dumps({digest("k"): readers}))
+    service: Drive = await drive(app.build, "commerce")
+    paths = ("/returns/none", "/returns/none/decisions")
+    async with face(service, returns_api_keys_file=str(file)) as http:
+        for headers, status in (({}, 401), ({"Authorization": "Bearer k"}, 200)):
+            got = [(await http.get(path, headers=headers)).status_code for path in paths]
+            assert got == ([401, 401] if status == 401 else [404, 200])
+            quoted = await http.post("/quotes", json=asked(), headers=headers)
+            assert quoted.status_code == status
+        assert (await http.get("/healthz")).status_code == 200
+        assert (await http.get("/metrics")).status_code == 200
