@@ -61,8 +61,9 @@ integration: setup ## The integration tests on both brokers
 chaos: setup ## Many returns over the bus while workers are killed (CHAOS_RETURNS=n CHAOS_SEED=x)
 	@$(BIN)/python -m pytest -q -s tests/chaos --timeout 900
 
-bench: setup ## Measure completed returns per second beside the bare pipeline
+bench: setup ## Measure completed returns per second beside the bare pipeline, and refunds per second
 	@$(BIN)/python -m tests.benchmarks
+	@$(BIN)/python -m tests.benchmarks.refunds
 
 schemas: setup ## Generate contracts/schemas and contracts/asyncapi.json anew
 	@$(BIN)/python -m contracts.schemas

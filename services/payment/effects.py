@@ -70,10 +70,7 @@ class Effects:
 
     async def assess(self, intent: messages.AssessPayments) -> messages.PaymentsLooked:
         as_of = self._clock.now()
-        looks = [
-            await self._look(payment, test=intent.test, with_refunds=True)
-            for payment in intent.payments
-        ]
+        looks = [await self._look(payment, test=intent.test) for payment in intent.payments]
         return messages.PaymentsLooked(
             order_id=intent.order_id,
             return_id=intent.return_id,

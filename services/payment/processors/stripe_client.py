@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote_plus, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import stripe
@@ -18,16 +20,18 @@ from services.payment.model import (
     SeenRefund,
     SeenStatus,
 )
-from services.payment.processors import errors
+from services.payment.processors import errors, wire
 from services.payment.processors.breaker import Breaker
 from services.payment.processors.port import Listed, ProcessorError, Submission, Trouble, Verdict
 
+STRIPE = "https://api.stripe.com"
+stripe.enable_telemetry = False
+"""Figures about this machine and its requests are nobody's business, and cost CPU each time."""
 API_VERSION = "2026-10-28.endive"
 """Pinned: the shapes below are of this version, whatever the account's default."""
 CONNECT_SECONDS_MAX = 5.0
 READ_SECONDS_MAX = 10.0
 CONNECTIONS_MAX = 32
-POOLS = 4
 KEEP_SECONDS_MAX = 4.0
 """Shorter than servers keep idle connections: a request on a dying one would have no answer."""
 PAGE = 100
@@ -54,35 +58,35 @@ DISPUTE = {
 
 
 class Http(stripe.HTTPXClient):
-    """Stripe's own client, with bounded waits and connections."""
+    """Stripe's own client over our wire, with bounded waits; httpx itself only through a proxy."""
 
-    def __init__(self) -> None:
+    def __init__(self, base: str = STRIPE) -> None:
         super().__init__()
         self._timeout = httpx.Timeout(
             READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX, pool=CONNECT_SECONDS_MAX
         )
-        limits = httpx.Limits(
-            max_connections=CONNECTIONS_MAX // POOLS, keepalive_expiry=KEEP_SECONDS_MAX
+        limits = wire.Limits(
+            connections=CONNECTIONS_MAX,
+            connect_seconds=CONNECT_SECONDS_MAX,
+            read_seconds=READ_SECONDS_MAX,
+            keep_seconds=KEEP_SECONDS_MAX,
         )
-        trusted = ssl.create_default_context(cafile=stripe.ca_bundle_path)
-        self._pools = [httpx.AsyncClient(verify=trusted, limits=limits) for _ in range(POOLS)]
-        self._turn = 0
+        self._proxied = _goes_through_a_proxy(base)
+        self._wire = wire.Wire(limits, ssl.create_default_context(cafile=stripe.ca_bundle_path))
 
     async def request_async(
         self, method: str, url: str, headers: Any, post_data: Any = None
     ) -> tuple[bytes, int, Any]:
-        # A pool looks at all its connections for every request: small ones, in turn, cost less.
-        self._turn = (self._turn + 1) % POOLS
-        (arguments, named) = self._get_request_args_kwargs(method, url, headers, post_data)
+        if self._proxied:
+            return await super().request_async(method, url, headers, post_data)
+        body = post_data.encode() if isinstance(post_data, str) else post_data or b""
         try:
-            response = await self._pools[self._turn].request(*arguments, **named)
-        except Exception as error:
+            return await self._wire.request(method, url, headers, body)
+        except httpx.TransportError as error:
             self._handle_request_error(error)
-        return response.content, response.status_code, response.headers
 
     async def close_async(self) -> None:
-        for each in self._pools:
-            await each.aclose()
+        self._wire.close()
         await super().close_async()  # type: ignore[no-untyped-call]
 
     def _get_request_args_kwargs(
@@ -93,6 +97,12 @@ class Http(stripe.HTTPXClient):
         if post_data:
             arguments["content"] = post_data
         return [(method, url), arguments]
+
+
+def _goes_through_a_proxy(base: str) -> bool:
+    """As the environment says it to httpx, and to everybody else (HTTPS_PROXY, NO_PROXY)."""
+    split = urlsplit(base)
+    return split.scheme in getproxies() and not proxy_bypass(split.netloc)
 
 
 class StripeProcessor:
@@ -112,7 +122,7 @@ class StripeProcessor:
         self.name = name
         self._charges = charges
         self._breaker = breaker
-        self._http = Http()
+        self._http = Http(base or STRIPE)
         self._client = stripe.StripeClient(
             key,
             http_client=self._http,
@@ -125,17 +135,28 @@ class StripeProcessor:
     async def close(self) -> None:
         await self._http.close_async()
 
-    async def _ask(self, request: Any) -> dict[str, Any]:
-        """One request; its answer as plain data. Raises ProcessorError and CircuitOpen."""
-        try:
-            async with self._breaker.guarded():
-                try:
-                    answer = await request
-                except stripe.StripeError as error:
-                    raise ProcessorError(errors.trouble(error)) from error
-        finally:
-            request.close()  # never awaited when the circuit is open
-        data: dict[str, Any] = answer.to_dict()
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+    ) -> dict[str, Any]:
+        """One request; its answer as plain data. Raises ProcessorError and CircuitOpen.
+
+        The answer as it came: the library would wrap each object in it, which costs more than all
+        the rest of the request.
+        """
+        options = {"idempotency_key": key} if key is not None else {}
+        async with self._breaker.guarded():
+            try:
+                answer: Any = await self._client.raw_request_async(
+                    method, path, **(parameters or {}), **options
+                )
+            except stripe.StripeError as error:
+                raise ProcessorError(errors.trouble(error)) from error
+        data: dict[str, Any] = answer.data
         return data
 
     async def look(
@@ -152,9 +173,7 @@ class StripeProcessor:
             return PaymentLook(payment_id=payment.payment_id, refusal=refusal, as_of=now)
         disputes, refunds = [], []
         if charge.get("disputed"):
-            disputes = await self._pages(
-                lambda page: self._client.v1.disputes.list_async(page), self._by(payment.reference)
-            )
+            disputes = await self._pages("/v1/disputes", self._by(payment.reference))
         if with_refunds or charge.get("amount_refunded", 1):
             refunds = await self._refunds(payment.reference)
         captured = charge.get("amount_captured")
@@ -174,33 +193,27 @@ class StripeProcessor:
 
     async def _charge(self, reference: str) -> dict[str, Any] | None:
         """The charge that holds the money, of a payment intent or by its own id."""
-        v1 = self._client.v1
         if reference.startswith(self._charges):
-            return await self._ask(v1.charges.retrieve_async(reference))
+            return await self._ask("get", _path("charges", reference))
         intent = await self._ask(
-            v1.payment_intents.retrieve_async(reference, {"expand": ["latest_charge"]})
+            "get", _path("payment_intents", reference), {"expand": ["latest_charge"]}
         )
         charge = intent.get("latest_charge")
         if isinstance(charge, str):
-            return await self._ask(v1.charges.retrieve_async(charge))
+            return await self._ask("get", _path("charges", charge))
         return charge
 
     async def _refunds(self, reference: str) -> list[dict[str, Any]]:
-        return await self._pages(
-            lambda page: self._client.v1.refunds.list_async(page), self._by(reference)
-        )
+        return await self._pages("/v1/refunds", self._by(reference))
 
-    async def _pages(self, list_: Any, where: dict[str, Any]) -> list[dict[str, Any]]:
+    async def _pages(self, path: str, where: dict[str, Any]) -> list[dict[str, Any]]:
         """Every object of a list, page after page."""
-        found: list[dict[str, Any]] = []
-        async for each in self._each(list_, where):
-            found.append(each)
-        return found
+        return [each async for each in self._each(path, where)]
 
-    async def _each(self, list_: Any, where: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _each(self, path: str, where: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         page = {**where, "limit": PAGE}
         while True:
-            answer = await self._ask(list_(page))
+            answer = await self._ask("get", path, page)
             for each in answer["data"]:
                 yield each
             if not answer.get("has_more") or not answer["data"]:
@@ -218,16 +231,16 @@ class StripeProcessor:
     async def submit(self, submission: Submission) -> SeenRefund:
         self._refuse_other_units(submission.currency)
         answer = await self._ask(
-            self._client.v1.refunds.create_async(
-                {  # type: ignore[arg-type]
-                    **self._by(submission.payment.reference),
-                    "amount": submission.amount,
-                    "reason": REFUND_REASON,
-                    "metadata": submission.metadata,
-                    "expand": ["balance_transaction"],
-                },
-                {"idempotency_key": submission.key},
-            )
+            "post",
+            "/v1/refunds",
+            {
+                **self._by(submission.payment.reference),
+                "amount": submission.amount,
+                "reason": REFUND_REASON,
+                "metadata": submission.metadata,
+                "expand": ["balance_transaction"],
+            },
+            key=submission.key,
         )
         return _refund(answer)
 
@@ -236,13 +249,8 @@ class StripeProcessor:
     ) -> SeenRefund | None:
         try:
             if reference is not None:
-                return _refund(
-                    await self._ask(
-                        self._client.v1.refunds.retrieve_async(
-                            reference, {"expand": ["balance_transaction"]}
-                        )
-                    )
-                )
+                expand = {"expand": ["balance_transaction"]}
+                return _refund(await self._ask("get", _path("refunds", reference), expand))
             refunds = await self._refunds(payment.reference)
         except ProcessorError as error:
             if error.trouble.code == "resource_missing":
@@ -257,8 +265,7 @@ class StripeProcessor:
 
     async def charge(self, submission: Submission) -> str:
         self._refuse_other_units(submission.currency)
-        v1 = self._client.v1
-        original = await self._ask(v1.payment_intents.retrieve_async(submission.payment.reference))
+        original = await self._ask("get", _path("payment_intents", submission.payment.reference))
         parameters: dict[str, Any] = {
             "amount": submission.amount,
             "currency": submission.currency.lower(),
@@ -269,12 +276,7 @@ class StripeProcessor:
         parameters |= {
             name: original[name] for name in ("customer", "payment_method") if original.get(name)
         }
-        answer = await self._ask(
-            v1.payment_intents.create_async(
-                parameters,  # type: ignore[arg-type]
-                {"idempotency_key": submission.key},
-            )
-        )
+        answer = await self._ask("post", "/v1/payment_intents", parameters, key=submission.key)
         if answer["status"] != "succeeded":
             explanation = f"the new charge is {answer['status']}"
             raise ProcessorError(
@@ -284,12 +286,17 @@ class StripeProcessor:
 
     async def refunds_since(self, since: datetime) -> AsyncIterator[Listed]:
         where = {"created": {"gte": int(since.timestamp())}}
-        async for each in self._each(lambda page: self._client.v1.refunds.list_async(page), where):
+        async for each in self._each("/v1/refunds", where):
             yield Listed(
                 refund=_refund(each),
                 payment_reference=each.get("payment_intent") or each.get("charge") or "",
                 created_at=datetime.fromtimestamp(each["created"], tz=UTC),
             )
+
+
+def _path(kind: str, id_: str) -> str:
+    """An order's references are not ours: whatever is in them stays one step of the path."""
+    return f"/v1/{kind}/{quote_plus(id_)}"
 
 
 def _refund(data: dict[str, Any]) -> SeenRefund:
