@@ -178,6 +178,8 @@ class Refund(Part):
     replaces: str | None = None
     void_requested: bool = False
     held: bool = False
+    heard: tuple[str, ...] = ()
+    """Statuses that webhooks claimed since the processor last answered about it."""
     test: bool = False
     cause: str = ""
     """`ce_id` of the RefundReleased that all this goes back to."""

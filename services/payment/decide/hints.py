@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from contracts.assessments import DisputeState
 from services.chassis.decision import Deadline, Effect
 from services.payment import messages
-from services.payment.decide import outcome, standing
+from services.payment.decide import heard, outcome, standing
 from services.payment.decide.draft import Draft, Facts, MoneyDecision
 from services.payment.model import (
     FAILED_STATES,
@@ -20,27 +20,21 @@ from services.payment.model import (
 
 RECONCILE_HOUR = 3
 RECONCILE_DAYS = 2
-AS_CLAIMED = {
-    RefundState.SETTLED: frozenset({"succeeded", "pending"}),
-    RefundState.PENDING_SETTLEMENT: frozenset({"pending"}),
-    RefundState.SETTLEMENT_FAILED: frozenset({"failed", "canceled", "succeeded", "pending"}),
-    RefundState.REFUSED: frozenset({"failed", "canceled"}),
-}
-"""What an event may say of a refund without adding anything to what we know.
-
-A `pending` that comes after `succeeded` is only late.
-"""
 
 
 def webhook(order: OrderMoney, message: messages.WebhookReceived, facts: Facts) -> MoneyDecision:
-    """Ask the processor, unless the event says what is known already."""
+    """Ask the processor, unless the event says what is known already.
+
+    An event about another object than the one that we know of this refund makes us read them all.
+    """
     draft = Draft(order=order, facts=facts)
     refund = order.refunds.get(message.refund_id or "")
-    if message.object_type == "refund" and refund is not None:
-        if message.status in AS_CLAIMED.get(refund.state, ()):
-            draft.ignored = "nothing new"
-        else:
-            draft.look_up(refund)
+    if (
+        message.object_type == "refund"
+        and refund is not None
+        and refund.processor_reference in (None, message.object_id)
+    ):
+        heard.hear(draft, refund, message.status or "")
         return draft.decision()
     payment = _payment(order, message.payment_reference)
     if payment is None:

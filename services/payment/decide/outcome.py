@@ -7,7 +7,7 @@ from datetime import timedelta
 from contracts.assessments import DisputeState
 from contracts.payment import StoreCreditIssued
 from services.payment import messages
-from services.payment.decide import legs, standing, voiding
+from services.payment.decide import heard, legs, standing, voiding
 from services.payment.decide.draft import Draft, Facts, MoneyDecision, Posting, StoreCredit
 from services.payment.messages import Result
 from services.payment.model import (
@@ -66,6 +66,7 @@ def submitted(order: OrderMoney, message: messages.RefundSubmitted, facts: Facts
             _try_again(draft, refund, message)
         case _:
             _lose_sight(draft, refund, message.explanation)
+    heard.answered(draft, refund.refund_id)
     return draft.decision()
 
 
@@ -73,6 +74,8 @@ def seen(order: OrderMoney, message: messages.RefundSeen, facts: Facts) -> Money
     """The answer of a look-up: what the processor has, or that it has nothing."""
     draft = Draft(order=order, facts=facts)
     refund = order.refunds[message.refund_id]
+    if refund.heard and refund.state is not RefundState.SUBMITTING:
+        refund = draft.keep(refund.model_copy(update={"heard": ()}))
     if message.seen is not None:
         see(draft, refund, message.seen)
     elif refund.state is not RefundState.OUTCOME_UNKNOWN:

@@ -73,8 +73,8 @@ class FakeProcessor:
     """Key -> what was answered first: a reference, or an error."""
     on_the_way: list[tuple[datetime, str]] = field(default_factory=list)
     dispute: DisputeState = DisputeState.NONE
-    events: list[str] = field(default_factory=list)
-    """Statuses for webhooks, in the order of what happened."""
+    events: list[tuple[str, str]] = field(default_factory=list)
+    """(reference, status) for webhooks, in the order of what happened."""
     effective_at_most: int = 0
 
     def effective(self) -> list[Held]:
@@ -85,7 +85,7 @@ class FakeProcessor:
         made = Held(reference=f"re_{len(self.refunds)}", status=status)
         self.refunds.append(made)
         self.answers[key] = made.reference
-        self.events.append(status)
+        self.events.append((made.reference, status))
         self.effective_at_most = max(self.effective_at_most, len(self.effective()))
         return made
 
@@ -130,10 +130,10 @@ class FakeProcessor:
         for each in self.refunds:
             if each.status is SeenStatus.PENDING:
                 each.status = self.random.choice((SeenStatus.SUCCEEDED, SeenStatus.FAILED))
-                self.events.append(each.status)
+                self.events.append((each.reference, each.status))
             elif each.status is SeenStatus.SUCCEEDED and self.random.random() < 0.1:
                 each.status = SeenStatus.FAILED
-                self.events.append(each.status)
+                self.events.append((each.reference, each.status))
 
 
 class World:
@@ -348,13 +348,13 @@ class World:
         """Any event of the past, once more, late, or not at all."""
         if not self.processor.events or self.random.random() < 0.3:
             return
-        status = self.random.choice(self.processor.events)
+        reference, status = self.random.choice(self.processor.events)
         self.handle(
             messages.WebhookReceived(
                 event_id=f"evt_{self.random.random()}",
                 event_type="refund.updated",
                 body_sha256="",
-                object_id="re_x",
+                object_id=reference,
                 object_type="refund",
                 order_id="order-1",
                 refund_id=REFUND_ID,
