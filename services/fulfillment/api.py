@@ -84,7 +84,7 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
 def view(goods: ReturnGoods) -> GoodsView:
     label: dict[str, Any] | None = None
     if goods.label is not None:
-        label = goods.label.model_dump(exclude={"label_id", "attempt"})
+        label = goods.label.model_dump(exclude={"name", "attempt"})
     return GoodsView(
         return_id=goods.return_id,
         order_id=goods.order_id,

@@ -58,7 +58,7 @@ class Labels:
                 order_id=wish.order_id,
                 return_id=wish.return_id,
                 test=wish.test,
-                label_id=wish.label_id,
+                name=wish.name,
                 attempt=wish.attempt,
                 code=no.code,
                 reason=no.reason or no.code,
@@ -78,16 +78,16 @@ class Labels:
             order_id=wish.order_id,
             return_id=wish.return_id,
             test=wish.test,
-            label_id=wish.label_id,
+            name=wish.name,
             attempt=wish.attempt,
         )
 
     async def void(self, wish: VoidLabel) -> Message:
-        same = wish.model_dump(include={"order_id", "return_id", "test", "label_id", "attempt"})
+        same = wish.model_dump(include={"order_id", "return_id", "test", "name", "attempt"})
         try:
             await self._for(wish).void(wish)
         except CarrierRefused as no:
-            telemetry.log.warning("label_not_voided", label=wish.label_id, code=no.code)
+            telemetry.log.warning("label_not_voided", label=wish.name, code=no.code)
             return LabelNotVoided(**same, code=no.code, reason=no.reason or no.code)
         except CarrierUnclear as error:
             raise Transient(str(error)) from error
@@ -99,7 +99,7 @@ def _unknown(wish: BuyLabel, reason: str) -> LabelOutcomeUnknown:
         order_id=wish.order_id,
         return_id=wish.return_id,
         test=wish.test,
-        label_id=wish.label_id,
+        name=wish.name,
         attempt=wish.attempt,
         reason=reason,
     )
@@ -110,7 +110,7 @@ def _bought(wish: BuyLabel, label: CarrierLabel) -> LabelBought:
         order_id=wish.order_id,
         return_id=wish.return_id,
         test=wish.test,
-        label_id=wish.label_id,
+        name=wish.name,
         attempt=wish.attempt,
         carrier=label.carrier,
         tracking_number=label.tracking_number,

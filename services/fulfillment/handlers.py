@@ -37,8 +37,8 @@ from services.fulfillment.model import (
     PARCEL_WAIT_HOURS_MAX,
     Goods,
     ReturnGoods,
-    order_facts,
 )
+from services.fulfillment.orders import order_facts
 from services.fulfillment.sites import Sites
 from services.fulfillment.store import FulfillmentWork
 

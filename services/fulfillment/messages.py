@@ -48,11 +48,16 @@ class AnotherLabelWanted(OfReturn):
     """The goods do not fit into one parcel."""
 
 
-class BuyLabel(OfReturn):
-    """Intent: a label from the customer to the warehouse. `label_id` is the carrier's reference."""
+class OfAttempt(OfReturn):
+    """Of something intended: `name` is its reference at the carrier or the inventory."""
 
-    label_id: Identifier
-    attempt: Ordinal
+    name: Identifier
+    attempt: Ordinal = 1
+
+
+class BuyLabel(OfAttempt):
+    """Intent: a label from the customer to the warehouse."""
+
     sender: Address | None = None
     recipient: Address
     weight_grams: MinorUnits | None = None
@@ -64,12 +69,7 @@ class LookUpLabel(BuyLabel):
     """Intent: find out what became of a purchase whose outcome is unknown."""
 
 
-class OfLabel(OfReturn):
-    label_id: Identifier
-    attempt: Ordinal = 1
-
-
-class LabelBought(OfLabel):
+class LabelBought(OfAttempt):
     carrier: Text
     tracking_number: Identifier
     label_url: Url
@@ -77,35 +77,35 @@ class LabelBought(OfLabel):
     expires_at: Instant
 
 
-class LabelRefused(OfLabel):
+class LabelRefused(OfAttempt):
     code: Identifier
     reason: Text
 
 
-class LabelOutcomeUnknown(OfLabel):
+class LabelOutcomeUnknown(OfAttempt):
     reason: Text
 
 
-class LabelAbsent(OfLabel):
+class LabelAbsent(OfAttempt):
     """The carrier knows no such label: the attempt certainly bought none."""
 
 
-class VoidLabel(OfLabel):
+class VoidLabel(OfAttempt):
     """Intent: give an unused label back."""
 
     tracking_number: Identifier
 
 
-class LabelVoided(OfLabel):
+class LabelVoided(OfAttempt):
     pass
 
 
-class LabelNotVoided(OfLabel):
+class LabelNotVoided(OfAttempt):
     code: Identifier
     reason: Text
 
 
-class LabelExpires(OfLabel):
+class LabelExpires(OfAttempt):
     """Deadline: the carrier does not take a parcel with this label any more."""
 
 
@@ -123,53 +123,47 @@ class StockChecked(OfReturn):
     request: AssessmentRequested
 
 
-class ReserveStock(OfReturn):
+class ReserveStock(OfAttempt):
     """Intent: hold pieces of a replacement until `expires_at`."""
 
-    replacement_id: Identifier
-    attempt: Ordinal
     sku: Identifier
     quantity: Quantity
     expires_at: Instant
 
 
-class OfReplacement(OfReturn):
-    replacement_id: Identifier
-    attempt: Ordinal = 1
-
-
-class StockReserved(OfReplacement):
+class StockReserved(OfAttempt):
     pass
 
 
-class StockRefused(OfReplacement):
+class StockRefused(OfAttempt):
     code: Identifier
     reason: Text
 
 
-class ReleaseStock(OfReplacement):
+class ReleaseStock(OfAttempt):
     """Intent: give a reservation back."""
 
 
-class StockReleased(OfReplacement):
+class StockReleased(OfAttempt):
     pass
 
 
-class ShipReplacement(OfReplacement):
-    """Intent: send the replacement out of the warehouse."""
+class ShipReplacement(OfAttempt):
+    """Intent: send the replacement out of the warehouse, from what is held under `name`."""
 
+    replacement_id: Identifier
     sku: Identifier
     quantity: Quantity
     recipient: Address | None = None
 
 
-class ReplacementDispatched(OfReplacement):
+class ReplacementDispatched(OfAttempt):
     carrier: Text | None = None
     tracking_number: Identifier | None = None
     shipped_at: Instant
 
 
-class ReplacementRefused(OfReplacement):
+class ReplacementRefused(OfAttempt):
     code: Identifier
     reason: Text
 

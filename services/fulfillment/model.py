@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
 from contracts.base import Instant
-from contracts.orders import Address, OrderSnapshot, Trait
+from contracts.orders import Address
 from contracts.requests import Resolution
 from contracts.warehouse import Grade
+from services.fulfillment.orders import Kept, OrderFacts
 
 ORDER_WAIT_HOURS_MAX = 1
 PARCEL_WAIT_HOURS_MAX = 1
@@ -22,7 +21,8 @@ LABEL_ATTEMPTS_MAX = 5
 LABELS_MAX = 20
 """Per return."""
 LABEL_LOOK_UP_WAIT_SECONDS = 2
-STOCK_HELD_DAYS_MAX = 7
+STOCK_HELD_DAYS_MAX = 21
+"""After the last day to send the goods that it replaces."""
 REPLACEMENT_BUSINESS_DAYS = 2
 DISPOSITION_WAIT_HOURS_MAX = 48
 SEND_BACK_WAIT_HOURS_MAX = 24
@@ -74,10 +74,13 @@ class LabelState(StrEnum):
 
 class ReplacementState(StrEnum):
     RESERVING = "reserving"
+    HELD = "held"
+    """Stock is reserved; commerce has not released it."""
     SCHEDULED = "scheduled"
     SHIPPED = "shipped"
     FAILED = "failed"
     RELEASED = "released"
+    """The stock was given back."""
 
 
 class Scanned(StrEnum):
@@ -87,98 +90,6 @@ class Scanned(StrEnum):
     ACCEPTED = "accepted"
     DELIVERED = "delivered"
     LOST = "lost"
-
-
-class Kept(BaseModel):
-    """A stored value: frozen, and nothing in it that nobody knows."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class LineFacts(Kept):
-    line_id: str
-    sku: str
-    title: str
-    category: str
-    quantity: int
-    unit_price: int
-    """Minor units; for customs forms."""
-    discount_total: int = 0
-    """Of the whole line."""
-    weight_grams: int | None = None
-    hs_code: str | None = None
-    origin_country: str | None = None
-    traits: tuple[Trait, ...] = ()
-
-
-class DeliveryFacts(Kept):
-    shipped_at: Instant | None = None
-    delivered_at: Instant | None = None
-    lines: tuple[tuple[str, int], ...] = ()
-    """(line id, quantity)"""
-    elsewhere: bool = False
-    """Handed over at another address than the order's."""
-
-
-class OrderFacts(Kept):
-    """The part of an order snapshot that goods depend on."""
-
-    order_id: str
-    version: int
-    currency: str
-    country: str
-    ship_to: Address | None = None
-    lines: tuple[LineFacts, ...]
-    deliveries: tuple[DeliveryFacts, ...] = ()
-
-    def line(self, line_id: str) -> LineFacts | None:
-        return next((line for line in self.lines if line.line_id == line_id), None)
-
-    def line_of_sku(self, sku: str) -> LineFacts | None:
-        return next((line for line in self.lines if line.sku == sku), None)
-
-
-def order_facts(snapshot: OrderSnapshot) -> OrderFacts:
-    """What fulfillment keeps of a snapshot: no e-mail address, no payment."""
-    country = snapshot.ship_to.country if snapshot.ship_to else snapshot.buyer.country
-    return OrderFacts(
-        order_id=snapshot.order_id,
-        version=snapshot.version,
-        currency=snapshot.currency,
-        country=country,
-        ship_to=snapshot.ship_to,
-        lines=tuple(
-            LineFacts(
-                line_id=line.line_id,
-                sku=line.sku,
-                title=line.title,
-                category=line.category,
-                quantity=line.quantity,
-                unit_price=line.unit_price,
-                discount_total=line.discount_total,
-                weight_grams=line.weight_grams,
-                hs_code=line.hs_code,
-                origin_country=line.origin_country,
-                traits=line.traits,
-            )
-            for line in snapshot.lines
-        ),
-        deliveries=tuple(
-            DeliveryFacts(
-                shipped_at=delivery.shipped_at,
-                delivered_at=delivery.delivered_at,
-                lines=tuple((line.line_id, line.quantity) for line in delivery.lines),
-                elsewhere=_elsewhere(delivery.address, snapshot.ship_to),
-            )
-            for delivery in snapshot.deliveries
-        ),
-    )
-
-
-def _elsewhere(delivered: Address | None, ordered: Address | None) -> bool:
-    if delivered is None or ordered is None:
-        return False
-    return (delivered.country, delivered.postal_code) != (ordered.country, ordered.postal_code)
 
 
 class Unit(Kept):
@@ -252,7 +163,8 @@ class Counted(Kept):
 
 
 class Label(Kept):
-    label_id: str
+    name: str
+    """The label's reference at the carrier."""
     attempt: int = 1
     state: LabelState = LabelState.INTENDED
     carrier: str | None = None
@@ -276,12 +188,20 @@ class Parcel(Kept):
 
 
 class Replacement(Kept):
-    replacement_id: str
+    name: str
+    """The reservation's reference at the inventory."""
+    replacement_id: str | None = None
+    """Commerce's, once it is released."""
+    held_until: Instant
     sku: str
     quantity: int
     state: ReplacementState = ReplacementState.RESERVING
     attempt: int = 1
     ship_by: Instant | None = None
+
+    @property
+    def released(self) -> bool:
+        return self.replacement_id is not None
 
 
 class SendingBack(Kept):
@@ -359,9 +279,9 @@ class ReturnGoods(Kept):
 
     def with_label(self, label: Label) -> ReturnGoods:
         """In its place, or as the latest."""
-        if all(each.label_id != label.label_id for each in self.labels):
+        if all(each.name != label.name for each in self.labels):
             return self.but(labels=(*self.labels, label))
-        changed = (label if each.label_id == label.label_id else each for each in self.labels)
+        changed = (label if each.name == label.name else each for each in self.labels)
         return self.but(labels=tuple(changed))
 
     def with_count(self, count: Counted) -> ReturnGoods:
@@ -376,9 +296,7 @@ class ReturnGoods(Kept):
         return self.but(parcels=changed)
 
     def with_replacement(self, replacement: Replacement) -> ReturnGoods:
-        others = tuple(
-            each for each in self.replacements if each.replacement_id != replacement.replacement_id
-        )
+        others = tuple(each for each in self.replacements if each.name != replacement.name)
         return self.but(replacements=(*others, replacement))
 
 

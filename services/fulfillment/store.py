@@ -15,7 +15,8 @@ from contracts.base import Message
 from contracts.warehouse import WarehouseEvent
 from services.chassis.errors import Conflict
 from services.chassis.work import AnyConnection, IdentityMap, Received, UnitOfWork
-from services.fulfillment.model import Goods, OrderFacts, ReturnGoods, Unit
+from services.fulfillment.model import Goods, ReturnGoods, Unit
+from services.fulfillment.orders import OrderFacts
 
 # Read before the lock is held, so only a hint: `load` checks it under the lock.
 FIND_ORDERS = """

@@ -60,7 +60,7 @@ class Warehouse:
 
     async def reserve(self, wish: ReserveStock) -> Message:
         body = {
-            "reference": wish.replacement_id,
+            "reference": wish.name,
             "sku": wish.sku,
             "quantity": wish.quantity,
             "expires_at": wish.expires_at.isoformat(),
@@ -74,7 +74,7 @@ class Warehouse:
 
     async def release(self, wish: ReleaseStock) -> Message:
         try:
-            reference = quote(wish.replacement_id, safe="")
+            reference = quote(wish.name, safe="")
             await self._call(wish, "DELETE", f"/inventory/reservations/{reference}")
         except outside.Refused as no:
             if no.status != httpx.codes.NOT_FOUND:
@@ -85,6 +85,7 @@ class Warehouse:
         same = _same(wish)
         body: dict[str, Any] = {
             "reference": wish.replacement_id,
+            "reservation": wish.name,
             "lines": [{"sku": wish.sku, "quantity": wish.quantity}],
         }
         try:
@@ -174,4 +175,4 @@ class Warehouse:
 
 
 def _same(wish: ReserveStock | ReleaseStock | ShipReplacement) -> dict[str, Any]:
-    return wish.model_dump(include={"order_id", "return_id", "test", "replacement_id", "attempt"})
+    return wish.model_dump(include={"order_id", "return_id", "test", "name", "attempt"})

@@ -41,6 +41,8 @@ class Shipment(BaseModel):
     """One parcel to the customer."""
 
     reference: str
+    reservation: str | None = None
+    """What is shipped was held under this reference."""
     lines: Annotated[list[ShippedLine], Field(min_length=1)]
     ship_to: dict[str, Any] | None = None
     test: bool = False
@@ -91,7 +93,7 @@ def _ship(pages: Pages, wanted: Shipment) -> Json | None:
         left = {line.sku: _stock(pages, line.sku) - line.quantity for line in wanted.lines}
         if min(left.values()) < 0:
             return None
-        pages.delete("reservation", wanted.reference)
+        pages.delete("reservation", wanted.reservation or wanted.reference)
         for sku, available in left.items():
             pages.put("stock", sku, {"available": available})
     tracking = free_number(pages, f"out:{wanted.reference}")

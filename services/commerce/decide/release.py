@@ -215,7 +215,7 @@ def _announce(
 def _replacement(draft: Draft, exchange: Exchange) -> None:
     """Send the replacement once its condition holds; the goods then count as exchanged."""
     current = draft.current
-    if exchange.state is not ReplacementState.NONE or not _may_ship(current, exchange):
+    if exchange.state is not ReplacementState.NONE or not may_ship(current, exchange):
         return
     if not _fresh(draft):
         asking.ask(draft, Asked.RELEASE)
@@ -242,7 +242,8 @@ def send(draft: Draft, exchange: Exchange) -> None:
     draft.change(exchange=exchange.model_copy(update={"state": ReplacementState.RELEASED}))
 
 
-def _may_ship(current: Return, exchange: Exchange) -> bool:
+def may_ship(current: Return, exchange: Exchange) -> bool:
+    """Whether what the replacement waits for has happened."""
     if exchange.ship_on is ShipOn.APPROVAL:
         return True
     places = {unit.goods for unit in current.units}

@@ -70,7 +70,10 @@ def _no_replacement_choice(draft: Draft) -> None:
 def _try_replacement_again(draft: Draft) -> None:
     exchange = draft.current.exchange
     assert exchange is not None
-    release.send(draft, exchange)
+    if release.may_ship(draft.current, exchange):
+        release.send(draft, exchange)
+    else:  # it failed before the goods came back: they come first
+        draft.change(exchange=exchange.model_copy(update={"state": ReplacementState.NONE}))
     draft.show(anew=True)
 
 

@@ -38,7 +38,7 @@ class EasyPost:
 
     async def buy(self, wish: BuyLabel) -> CarrierLabel:
         try:
-            shipment = await self._shipment(wish.label_id)
+            shipment = await self._shipment(wish.name)
             if shipment is None:
                 body = {"shipment": _shipment(wish)}
                 shipment = await outside.call(self._http, "POST", "/v2/shipments", json=body)
@@ -67,14 +67,14 @@ class EasyPost:
 
     async def find(self, wish: BuyLabel) -> CarrierLabel | None:
         try:
-            return _label(await self._shipment(wish.label_id) or {})
+            return _label(await self._shipment(wish.name) or {})
         except outside.Unclear as error:
             raise CarrierUnclear(str(error)) from error
         except outside.Refused as no:
             raise CarrierRefused(no.code, no.reason) from no
 
     async def void(self, wish: VoidLabel) -> None:
-        path = f"/v2/shipments/{quote(wish.label_id, safe='')}/refund"
+        path = f"/v2/shipments/{quote(wish.name, safe='')}/refund"
         try:
             answer = await outside.call(self._http, "POST", path)
         except outside.Unclear as error:
@@ -131,7 +131,7 @@ def _shipment(wish: BuyLabel) -> dict[str, Any]:
     """A return: EasyPost swaps the two addresses of an `is_return` shipment by itself."""
     weight = wish.weight_grams or WEIGHT_GRAMS_DEFAULT
     shipment: dict[str, Any] = {
-        "reference": wish.label_id,
+        "reference": wish.name,
         "is_return": True,
         "to_address": _address(wish.sender) if wish.sender else None,
         "from_address": _address(wish.recipient),

@@ -35,11 +35,11 @@ class Carrier(Protocol):
     """Raises `Transient` where certainly nothing was done and trying again may help."""
 
     async def buy(self, wish: BuyLabel) -> CarrierLabel:
-        """Buy a label, once per `label_id` and attempt. CarrierRefused, CarrierUnclear."""
+        """Buy a label, once per `name` and attempt. CarrierRefused, CarrierUnclear."""
         ...
 
     async def find(self, wish: BuyLabel) -> CarrierLabel | None:
-        """The label bought for this `label_id`; None proves that there is none."""
+        """The label bought for this `name`; None proves that there is none."""
         ...
 
     async def void(self, wish: VoidLabel) -> None:

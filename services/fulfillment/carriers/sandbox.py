@@ -19,12 +19,12 @@ class SandboxCarrier:
 
     async def buy(self, wish: BuyLabel) -> CarrierLabel:
         body: dict[str, Any] = {
-            "reference": wish.label_id,
+            "reference": wish.name,
             "return_id": wish.return_id,
             "order_id": wish.order_id,
             "test": wish.test,
             "to": wish.recipient.model_dump(exclude_none=True),
-            "metadata": {"label_id": wish.label_id, "return_id": wish.return_id},
+            "metadata": {"label": wish.name, "return_id": wish.return_id},
         }
         if wish.sender is not None:
             body["from"] = wish.sender.model_dump(exclude_none=True)
@@ -33,7 +33,7 @@ class SandboxCarrier:
         if wish.customs:
             items = [item.model_dump(exclude_none=True) for item in wish.customs]
             body["customs"] = {"contents_type": "returned_goods", "items": items}
-        key = {"Idempotency-Key": f"label:{wish.label_id}:{wish.attempt}"}
+        key = {"Idempotency-Key": f"label:{wish.name}:{wish.attempt}"}
         try:
             made = await outside.call(self._http, "POST", "/carrier/labels", json=body, headers=key)
             return _label(made)
@@ -45,7 +45,7 @@ class SandboxCarrier:
     async def find(self, wish: BuyLabel) -> CarrierLabel | None:
         try:
             answer = await outside.call(
-                self._http, "GET", "/carrier/labels", params={"reference": wish.label_id}
+                self._http, "GET", "/carrier/labels", params={"reference": wish.name}
             )
             labels = answer.get("labels", [])
             return _label(labels[0]) if labels else None

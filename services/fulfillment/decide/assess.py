@@ -23,12 +23,11 @@ from services.fulfillment.model import (
     OUTBOUND_TRANSIT_DAYS_MAX,
     REPLACEMENT_BUSINESS_DAYS,
     Goods,
-    LineFacts,
-    OrderFacts,
     RequestedLine,
     ReturnGoods,
     Standing,
 )
+from services.fulfillment.orders import LineFacts, OrderFacts
 from services.fulfillment.sites import Sites
 from services.fulfillment.transitions import IN_HAND, ON_THE_WAY
 

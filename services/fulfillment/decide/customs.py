@@ -5,7 +5,8 @@ from __future__ import annotations
 from contracts.money import allocate
 from contracts.orders import Address
 from services.fulfillment.messages import CustomsItem
-from services.fulfillment.model import LineFacts, OrderFacts, ReturnGoods
+from services.fulfillment.model import ReturnGoods
+from services.fulfillment.orders import LineFacts, OrderFacts
 
 
 def items(

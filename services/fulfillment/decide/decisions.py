@@ -102,6 +102,7 @@ def _approved(
     current = _labelled(draft, current, sites)
     current = _send_by(draft, current, message)
     labels.watch_expiry(draft, current)
+    current = replacements.hold(draft, current, message.replacement)
     current = sendback.send_back(draft, current, dropped, _rejected_skus(message))
     return disposal.approved_after_inspection(draft, current, wanted)
 
@@ -173,6 +174,7 @@ def _withdrawn(draft: Draft, current: ReturnGoods) -> ReturnGoods:
     """Nothing is expected any more: what was sent stays sent, what was not is the customer's."""
     current, _ = moved(current, current.units, UnitEvent.WITHDRAWN)
     draft.deadlines.append(Deadline(name=SEND_BY, subject=current.return_id))
+    current = replacements.closed(draft, current)
     return labels.withdraw(draft, current)
 
 
@@ -189,7 +191,6 @@ def on_closed(goods: Goods, message: ReturnClosed, *, now: datetime) -> Decision
     draft = Draft(goods=goods, now=now)
     current = current.but(standing=Standing.REJECTED if rejected else Standing.CLOSED)
     current = _withdrawn(draft, current)
-    current = replacements.closed(draft, current)
     for parcel in current.parcels:
         subject = f"{current.return_id}:{parcel.tracking_number or ''}"
         draft.deadlines.append(Deadline(name=SCAN_OVERDUE, subject=subject))

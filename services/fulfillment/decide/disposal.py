@@ -11,13 +11,8 @@ from contracts.warehouse import Grade
 from services.chassis.decision import Decision, Effect
 from services.fulfillment.decide.draft import Draft, disposed, ignored, moved
 from services.fulfillment.messages import Restock, RestockRefused
-from services.fulfillment.model import (
-    Goods,
-    LineFacts,
-    ReturnGoods,
-    Unit,
-    UnitState,
-)
+from services.fulfillment.model import Goods, ReturnGoods, Unit, UnitState
+from services.fulfillment.orders import LineFacts
 from services.fulfillment.transitions import UnitEvent
 
 BY_GRADE = {

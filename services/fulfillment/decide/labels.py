@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from contracts.fulfillment import ReturnLabelFailed, ReturnLabelIssued
 from services.chassis.decision import Deadline, Decision, Effect
-from services.fulfillment.decide import customs
+from services.fulfillment.decide import attempts, customs
 from services.fulfillment.decide.draft import LABEL_EXPIRES, Draft, ignored, moved
 from services.fulfillment.messages import (
     AnotherLabelWanted,
@@ -23,7 +23,7 @@ from services.fulfillment.messages import (
     LabelRefused,
     LabelVoided,
     LookUpLabel,
-    OfLabel,
+    OfAttempt,
     VoidLabel,
 )
 from services.fulfillment.model import (
@@ -33,15 +33,16 @@ from services.fulfillment.model import (
     Goods,
     Label,
     LabelState,
-    OrderFacts,
     ReturnGoods,
     Scanned,
     Standing,
 )
+from services.fulfillment.orders import OrderFacts
 from services.fulfillment.sites import Sites
 from services.fulfillment.transitions import OWED, UnitEvent
 
-LIVE = frozenset({LabelState.INTENDED, LabelState.UNKNOWN, LabelState.ISSUED})
+OPEN = frozenset({LabelState.INTENDED, LabelState.UNKNOWN})
+LIVE = frozenset({*OPEN, LabelState.ISSUED})
 
 
 def intend(draft: Draft, goods: ReturnGoods, sites: Sites) -> ReturnGoods:
@@ -52,7 +53,7 @@ def intend(draft: Draft, goods: ReturnGoods, sites: Sites) -> ReturnGoods:
 
 
 def _intended(draft: Draft, goods: ReturnGoods, sites: Sites) -> ReturnGoods:
-    label = Label(label_id=f"{goods.return_id}:{len(goods.labels) + 1}")
+    label = Label(name=f"{goods.return_id}:{len(goods.labels) + 1}")
     draft.effects.append(_purchase(draft, goods, label, sites))
     return goods.with_label(label)
 
@@ -66,7 +67,7 @@ def on_another_wanted(
         return ignored(goods, "no label is provided for this return")
     if not any(unit.state in OWED for unit in current.units):
         return ignored(goods, "nothing has to be sent any more")
-    if any(label.state in (LabelState.INTENDED, LabelState.UNKNOWN) for label in current.labels):
+    if any(label.state in OPEN for label in current.labels):
         return ignored(goods, "a label is being bought")
     if len(current.labels) >= LABELS_MAX:
         return ignored(goods, f"a return has at most {LABELS_MAX} labels")
@@ -91,7 +92,7 @@ def watch_expiry(draft: Draft, goods: ReturnGoods) -> None:
                 order_id=goods.order_id,
                 return_id=goods.return_id,
                 test=goods.test,
-                label_id=label.label_id,
+                name=label.name,
                 attempt=label.attempt,
             ),
         )
@@ -103,7 +104,7 @@ def on_label_expires(
 ) -> Decision[Goods]:
     """The customer gets a new label while the goods are still to be sent."""
     current = goods.returns.get(message.return_id)
-    label = _label(current, message.label_id)
+    label = attempts.named(current.labels if current else (), message.name)
     if current is None or label is None or label.state is not LabelState.ISSUED:
         return ignored(goods, "the label is not in use")
     if _used(current, label):
@@ -121,12 +122,12 @@ def _purchase(draft: Draft, goods: ReturnGoods, label: Label, sites: Sites) -> E
     order = draft.goods.order
     recipient = goods.address or sites.address(order.country if order else "")
     return Effect(
-        id=f"label:{label.label_id}:{label.attempt}",
+        id=f"label:{label.name}:{label.attempt}",
         payload=BuyLabel(
             order_id=goods.order_id,
             return_id=goods.return_id,
             test=goods.test,
-            label_id=label.label_id,
+            name=label.name,
             attempt=label.attempt,
             sender=order.ship_to if order else None,
             recipient=recipient,
@@ -162,12 +163,12 @@ def _void(draft: Draft, goods: ReturnGoods, label: Label) -> ReturnGoods:
     assert label.tracking_number is not None
     draft.effects.append(
         Effect(
-            id=f"void:{label.label_id}",
+            id=f"void:{label.name}",
             payload=VoidLabel(
                 order_id=goods.order_id,
                 return_id=goods.return_id,
                 test=goods.test,
-                label_id=label.label_id,
+                name=label.name,
                 attempt=label.attempt,
                 tracking_number=label.tracking_number,
             ),
@@ -269,7 +270,7 @@ def on_label_outcome_unknown(
     purchase = _purchase(draft, current, label, sites).payload
     draft.effects.append(
         Effect(
-            id=f"label:{label.label_id}:{label.attempt}:look_up",
+            id=f"label:{label.name}:{label.attempt}:look_up",
             payload=LookUpLabel.model_validate(purchase.model_dump()),
             not_before=now + timedelta(seconds=LABEL_LOOK_UP_WAIT_SECONDS * label.attempt),
         )
@@ -305,10 +306,10 @@ def on_label_not_voided(goods: Goods, message: LabelNotVoided, *, now: datetime)
 
 
 def _void_ended(
-    goods: Goods, message: OfLabel, state: LabelState, now: datetime
+    goods: Goods, message: OfAttempt, state: LabelState, now: datetime
 ) -> Decision[Goods]:
     current = goods.returns.get(message.return_id)
-    label = _label(current, message.label_id)
+    label = attempts.named(current.labels if current else (), message.name)
     if current is None or label is None or label.state is not LabelState.VOIDING:
         return ignored(goods, "the label is not being voided")
     draft = Draft(goods=goods, now=now)
@@ -316,16 +317,7 @@ def _void_ended(
     return draft.done()
 
 
-def _label(goods: ReturnGoods | None, label_id: str) -> Label | None:
-    labels = goods.labels if goods else ()
-    return next((label for label in labels if label.label_id == label_id), None)
-
-
-def _waiting(goods: Goods, message: OfLabel) -> tuple[ReturnGoods, Label] | None:
+def _waiting(goods: Goods, message: OfAttempt) -> tuple[ReturnGoods, Label] | None:
     """The return and its label, if this very attempt's outcome is still open."""
     current = goods.returns.get(message.return_id)
-    label = _label(current, message.label_id)
-    if current is None or label is None or label.attempt != message.attempt:
-        return None
-    open_ = label.state in (LabelState.INTENDED, LabelState.UNKNOWN)
-    return (current, label) if open_ else None
+    return attempts.awaited(goods, message, current.labels if current else (), OPEN)

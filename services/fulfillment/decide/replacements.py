@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from contracts.decisions import ReplacementReleased
+from contracts.decisions import DecidedReplacement, ReplacementReleased
 from contracts.fulfillment import (
     ReplacementFailed,
     ReplacementScheduled,
     ReplacementShipped,
 )
 from services.chassis.decision import Decision, Effect
-from services.fulfillment.decide import disposal
+from services.fulfillment.decide import attempts, disposal
 from services.fulfillment.decide.assess import business_days_after
 from services.fulfillment.decide.draft import Draft, ignored
 from services.fulfillment.messages import (
-    OfReplacement,
+    OfAttempt,
     ReleaseStock,
     ReplacementDispatched,
     ReplacementRefused,
@@ -26,6 +27,7 @@ from services.fulfillment.messages import (
 )
 from services.fulfillment.model import (
     REPLACEMENT_BUSINESS_DAYS,
+    SEND_WITHIN_DAYS,
     STOCK_HELD_DAYS_MAX,
     Goods,
     Replacement,
@@ -34,90 +36,175 @@ from services.fulfillment.model import (
     Standing,
 )
 
+HOLDS = frozenset({ReplacementState.RESERVING, ReplacementState.HELD})
+GONE = frozenset({ReplacementState.FAILED, ReplacementState.RELEASED})
+
+
+def hold(draft: Draft, goods: ReturnGoods, wanted: DecidedReplacement | None) -> ReturnGoods:
+    """Hold the stock that an approval promises; give back what it does not promise any more."""
+    for known in goods.replacements:
+        if known.state in HOLDS and not known.released and not _is(known, wanted):
+            goods = _given_back(draft, goods, known)
+    live = any(_is(each, wanted) and each.state not in GONE for each in goods.replacements)
+    if wanted is None or live:
+        return goods
+    return _reserve(draft, goods, _new(goods, wanted.sku, wanted.quantity, draft.now))
+
+
+def _is(known: Replacement, wanted: DecidedReplacement | ReplacementReleased | None) -> bool:
+    return wanted is not None and (known.sku, known.quantity) == (wanted.sku, wanted.quantity)
+
+
+def _new(goods: ReturnGoods, sku: str, quantity: int, now: datetime) -> Replacement:
+    """Held a while longer than the goods that it replaces may take to come back."""
+    last_day = goods.send_by or now + timedelta(days=SEND_WITHIN_DAYS)
+    return Replacement(
+        name=f"stock:{goods.return_id}:{len(goods.replacements) + 1}",
+        sku=sku,
+        quantity=quantity,
+        held_until=max(now, last_day) + timedelta(days=STOCK_HELD_DAYS_MAX),
+    )
+
+
+def _reserve(draft: Draft, goods: ReturnGoods, wanted: Replacement) -> ReturnGoods:
+    draft.effects.append(
+        Effect(
+            id=f"reserve:{wanted.name}:{wanted.attempt}",
+            payload=ReserveStock(
+                **_attempt(goods, wanted),
+                sku=wanted.sku,
+                quantity=wanted.quantity,
+                expires_at=wanted.held_until,
+            ),
+        )
+    )
+    return goods.with_replacement(wanted)
+
+
+def _attempt(goods: ReturnGoods, replacement: Replacement) -> dict[str, Any]:
+    return {
+        "order_id": goods.order_id,
+        "return_id": goods.return_id,
+        "test": goods.test,
+        "name": replacement.name,
+        "attempt": replacement.attempt,
+    }
+
 
 def on_replacement_released(
     goods: Goods, message: ReplacementReleased, *, now: datetime
 ) -> Decision[Goods]:
-    """Hold the stock, then ship. Released again after a failure: tried again."""
-    current = goods.returns.get(message.return_id)
-    if current is None:
-        current = ReturnGoods(
-            return_id=message.return_id,
-            order_id=goods.order_id,
-            test=message.test,
-            standing=Standing.APPROVED,
-        )
-    known = _replacement(current, message.replacement_id)
+    """Ship what is held, else hold it first. Released again after a failure: tried again."""
+    current = goods.returns.get(message.return_id) or ReturnGoods(
+        return_id=message.return_id,
+        order_id=goods.order_id,
+        test=message.test,
+        standing=Standing.APPROVED,
+    )
+    known = _released_as(current, message.replacement_id)
     if known is not None and known.state is not ReplacementState.FAILED:
         return ignored(goods, "the replacement is on its way already")
     draft = Draft(goods=goods, now=now)
-    replacement = Replacement(
-        replacement_id=message.replacement_id,
-        sku=message.sku,
-        quantity=message.quantity,
-        attempt=known.attempt + 1 if known else 1,
-        ship_by=message.ship_by or business_days_after(now, REPLACEMENT_BUSINESS_DAYS),
+    chosen = known or _held_for(current, message)
+    chosen = chosen or _new(current, message.sku, message.quantity, now)
+    released = chosen.model_copy(
+        update={
+            "replacement_id": message.replacement_id,
+            "ship_by": message.ship_by or business_days_after(now, REPLACEMENT_BUSINESS_DAYS),
+        }
     )
-    draft.effects.append(
-        Effect(
-            id=f"reserve:{replacement.replacement_id}:{replacement.attempt}",
-            payload=ReserveStock(
-                order_id=current.order_id,
-                return_id=current.return_id,
-                test=current.test,
-                replacement_id=replacement.replacement_id,
-                attempt=replacement.attempt,
-                sku=replacement.sku,
-                quantity=replacement.quantity,
-                expires_at=now + timedelta(days=STOCK_HELD_DAYS_MAX),
-            ),
-        )
-    )
-    current = current.with_replacement(replacement)
     draft.put(disposal.paid(draft, current, current.standing_keys))
+    current = draft.goods.returns[current.return_id]
+    draft.put(_shipped_or_reserved(draft, current, released))
     return draft.done()
 
 
+def _shipped_or_reserved(draft: Draft, current: ReturnGoods, released: Replacement) -> ReturnGoods:
+    if released.state is ReplacementState.HELD and draft.now < released.held_until:
+        return _ship(draft, current, released)
+    fresh = attempts.named(current.replacements, released.name) is None
+    if fresh:
+        return _reserve(draft, current, released)
+    if released.state is ReplacementState.RESERVING:
+        return current.with_replacement(released)
+    again = {
+        "state": ReplacementState.RESERVING,
+        "attempt": released.attempt + 1,
+        "held_until": draft.now + timedelta(days=STOCK_HELD_DAYS_MAX),
+    }
+    return _reserve(draft, current, released.model_copy(update=again))
+
+
+def _released_as(goods: ReturnGoods, replacement_id: str) -> Replacement | None:
+    every = goods.replacements
+    return next((each for each in every if each.replacement_id == replacement_id), None)
+
+
+def _held_for(goods: ReturnGoods, message: ReplacementReleased) -> Replacement | None:
+    """What the approval held for it, unless that failed for good."""
+    return next(
+        (
+            each
+            for each in goods.replacements
+            if not each.released
+            and each.state is not ReplacementState.RELEASED
+            and _is(each, message)
+        ),
+        None,
+    )
+
+
 def on_stock_reserved(goods: Goods, message: StockReserved, *, now: datetime) -> Decision[Goods]:
-    found = _open(goods, message, ReplacementState.RESERVING)
+    """Held until commerce releases it, or shipped where it already has."""
+    found = _awaited(goods, message, ReplacementState.RESERVING)
     if found is None:
         return ignored(goods, "the replacement does not wait for stock")
     current, replacement = found
     draft = Draft(goods=goods, now=now)
-    scheduled = replacement.model_copy(update={"state": ReplacementState.SCHEDULED})
-    draft.put(current.with_replacement(scheduled))
-    draft.events.append(
-        ReplacementScheduled(
-            return_id=current.return_id,
-            order_id=current.order_id,
-            occurred_at=now,
-            test=current.test,
-            replacement_id=scheduled.replacement_id,
-            sku=scheduled.sku,
-            quantity=scheduled.quantity,
-            ship_by=scheduled.ship_by,
-        )
-    )
-    draft.effects.append(
-        Effect(
-            id=f"ship:{scheduled.replacement_id}:{scheduled.attempt}",
-            payload=ShipReplacement(
-                order_id=current.order_id,
-                return_id=current.return_id,
-                test=current.test,
-                replacement_id=scheduled.replacement_id,
-                attempt=scheduled.attempt,
-                sku=scheduled.sku,
-                quantity=scheduled.quantity,
-                recipient=goods.order.ship_to if goods.order else None,
-            ),
-        )
-    )
+    if replacement.released:
+        draft.put(_ship(draft, current, replacement))
+    else:
+        held = replacement.model_copy(update={"state": ReplacementState.HELD})
+        draft.put(current.with_replacement(held))
     return draft.done()
 
 
+def _ship(draft: Draft, current: ReturnGoods, held: Replacement) -> ReturnGoods:
+    assert held.replacement_id is not None
+    scheduled = held.model_copy(update={"state": ReplacementState.SCHEDULED})
+    draft.events.append(
+        ReplacementScheduled(**_told(current, scheduled, draft.now), ship_by=scheduled.ship_by)
+    )
+    draft.effects.append(
+        Effect(
+            id=f"ship:{scheduled.name}:{scheduled.attempt}",
+            payload=ShipReplacement(
+                **_attempt(current, scheduled),
+                replacement_id=held.replacement_id,
+                sku=scheduled.sku,
+                quantity=scheduled.quantity,
+                recipient=draft.goods.order.ship_to if draft.goods.order else None,
+            ),
+        )
+    )
+    return current.with_replacement(scheduled)
+
+
+def _told(goods: ReturnGoods, replacement: Replacement, at: datetime) -> dict[str, Any]:
+    """What every event about a replacement says; one that is not released has only our name."""
+    return {
+        "return_id": goods.return_id,
+        "order_id": goods.order_id,
+        "occurred_at": at,
+        "test": goods.test,
+        "replacement_id": replacement.replacement_id or replacement.name,
+        "sku": replacement.sku,
+        "quantity": replacement.quantity,
+    }
+
+
 def on_stock_refused(goods: Goods, message: StockRefused, *, now: datetime) -> Decision[Goods]:
-    found = _open(goods, message, ReplacementState.RESERVING)
+    found = _awaited(goods, message, ReplacementState.RESERVING)
     if found is None:
         return ignored(goods, "the replacement does not wait for stock")
     return _failed(goods, *found, reason=message.reason, now=now)
@@ -126,7 +213,7 @@ def on_stock_refused(goods: Goods, message: StockRefused, *, now: datetime) -> D
 def on_replacement_refused(
     goods: Goods, message: ReplacementRefused, *, now: datetime
 ) -> Decision[Goods]:
-    found = _open(goods, message, ReplacementState.SCHEDULED)
+    found = _awaited(goods, message, ReplacementState.SCHEDULED)
     if found is None:
         return ignored(goods, "the replacement does not wait to be shipped")
     return _failed(goods, *found, reason=message.reason, now=now)
@@ -137,21 +224,9 @@ def _failed(
 ) -> Decision[Goods]:
     """The customer chooses: refund, or waiting."""
     draft = Draft(goods=goods, now=now)
-    draft.put(
-        current.with_replacement(replacement.model_copy(update={"state": ReplacementState.FAILED}))
-    )
-    draft.events.append(
-        ReplacementFailed(
-            return_id=current.return_id,
-            order_id=current.order_id,
-            occurred_at=now,
-            test=current.test,
-            replacement_id=replacement.replacement_id,
-            sku=replacement.sku,
-            quantity=replacement.quantity,
-            reason=reason,
-        )
-    )
+    failed = replacement.model_copy(update={"state": ReplacementState.FAILED})
+    draft.put(current.with_replacement(failed))
+    draft.events.append(ReplacementFailed(**_told(current, failed, now), reason=reason))
     return draft.done()
 
 
@@ -159,7 +234,7 @@ def on_replacement_dispatched(
     goods: Goods, message: ReplacementDispatched, *, now: datetime
 ) -> Decision[Goods]:
     """The replacement left: a parcel of its own, with its own number."""
-    found = _open(goods, message, ReplacementState.SCHEDULED)
+    found = _awaited(goods, message, ReplacementState.SCHEDULED)
     if found is None:
         return ignored(goods, "the replacement does not wait to be shipped")
     current, replacement = found
@@ -168,13 +243,7 @@ def on_replacement_dispatched(
     draft.put(current.with_replacement(shipped).sent(message.tracking_number))
     draft.events.append(
         ReplacementShipped(
-            return_id=current.return_id,
-            order_id=current.order_id,
-            occurred_at=message.shipped_at,
-            test=current.test,
-            replacement_id=replacement.replacement_id,
-            sku=replacement.sku,
-            quantity=replacement.quantity,
+            **_told(current, shipped, message.shipped_at),
             carrier=message.carrier,
             tracking_number=message.tracking_number,
         )
@@ -185,36 +254,26 @@ def on_replacement_dispatched(
 def closed(draft: Draft, goods: ReturnGoods) -> ReturnGoods:
     """Stock that was held for a return that is no more goes back on the shelf."""
     for replacement in goods.replacements:
-        if replacement.state is not ReplacementState.RESERVING:
-            continue
-        draft.effects.append(
-            Effect(
-                id=f"release:{replacement.replacement_id}:{replacement.attempt}",
-                payload=ReleaseStock(
-                    order_id=goods.order_id,
-                    return_id=goods.return_id,
-                    test=goods.test,
-                    replacement_id=replacement.replacement_id,
-                    attempt=replacement.attempt,
-                ),
-            )
-        )
-        goods = goods.with_replacement(
-            replacement.model_copy(update={"state": ReplacementState.RELEASED})
-        )
+        if replacement.state in HOLDS:
+            goods = _given_back(draft, goods, replacement)
     return goods
 
 
-def _replacement(goods: ReturnGoods | None, replacement_id: str) -> Replacement | None:
-    every = goods.replacements if goods else ()
-    return next((each for each in every if each.replacement_id == replacement_id), None)
+def _given_back(draft: Draft, goods: ReturnGoods, replacement: Replacement) -> ReturnGoods:
+    draft.effects.append(
+        Effect(
+            id=f"release:{replacement.name}:{replacement.attempt}",
+            payload=ReleaseStock(**_attempt(goods, replacement)),
+        )
+    )
+    return goods.with_replacement(
+        replacement.model_copy(update={"state": ReplacementState.RELEASED})
+    )
 
 
-def _open(
-    goods: Goods, message: OfReplacement, state: ReplacementState
+def _awaited(
+    goods: Goods, message: OfAttempt, state: ReplacementState
 ) -> tuple[ReturnGoods, Replacement] | None:
     current = goods.returns.get(message.return_id)
-    replacement = _replacement(current, message.replacement_id)
-    if current is None or replacement is None or replacement.attempt != message.attempt:
-        return None
-    return (current, replacement) if replacement.state is state else None
+    every = current.replacements if current else ()
+    return attempts.awaited(goods, message, every, (state,))

@@ -96,7 +96,7 @@ def bought(wish: messages.BuyLabel, tracking: str = "T1") -> messages.LabelBough
     return messages.LabelBought(
         order_id=wish.order_id,
         return_id=wish.return_id,
-        label_id=wish.label_id,
+        name=wish.name,
         attempt=wish.attempt,
         carrier="sandbox",
         tracking_number=tracking,

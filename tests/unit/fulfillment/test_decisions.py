@@ -22,7 +22,8 @@ from services.fulfillment.decide import disposal
 from services.fulfillment.decide.disposal import BY_CATEGORY, BY_GRADE, proposal
 from services.fulfillment.journey import NEXT, next_step
 from services.fulfillment.messages import BuyLabel, LabelOutcomeUnknown, LookUpLabel, VoidLabel
-from services.fulfillment.model import LABEL_ATTEMPTS_MAX, LineFacts, UnitState
+from services.fulfillment.model import LABEL_ATTEMPTS_MAX, UnitState
+from services.fulfillment.orders import LineFacts
 from tests.unit.fulfillment.desk import Desk, bought
 from tests.unit.fulfillment.examples import (
     NOW,
@@ -128,7 +129,7 @@ def test_the_unused_label_of_an_ended_return_is_voided_once(end: object) -> None
 def test_a_reopened_return_gets_a_new_label() -> None:
     desk = approved(1)
     desk.send(closed(), decided(sequence=2))
-    assert [wish.label_id for wish in desk.intents(BuyLabel)] == [f"{A}:1", f"{A}:2"]
+    assert [wish.name for wish in desk.intents(BuyLabel)] == [f"{A}:1", f"{A}:2"]
 
 
 def test_a_label_that_runs_out_before_the_last_day_is_replaced() -> None:
@@ -138,7 +139,7 @@ def test_a_label_that_runs_out_before_the_last_day_is_replaced() -> None:
     desk.at(timedelta(days=30))
     desk.due()
     first, second = desk.intents(BuyLabel)
-    assert second.label_id != first.label_id
+    assert second.name != first.name
     desk.buys_label("T2")
     assert [event.tracking_number for event in desk.events(ReturnLabelIssued)] == ["T1", "T2"]
 
@@ -163,12 +164,12 @@ def test_a_label_that_was_used_or_is_not_needed_is_not_replaced(end: Message) ->
 
 
 def unknown(wish: BuyLabel) -> LabelOutcomeUnknown:
-    same = wish.model_dump(include={"order_id", "return_id", "label_id", "attempt"})
+    same = wish.model_dump(include={"order_id", "return_id", "name", "attempt"})
     return LabelOutcomeUnknown(**same, reason="timeout")
 
 
 def absent(wish: BuyLabel) -> messages.LabelAbsent:
-    same = wish.model_dump(include={"order_id", "return_id", "label_id", "attempt"})
+    same = wish.model_dump(include={"order_id", "return_id", "name", "attempt"})
     return messages.LabelAbsent(**same)
 
 
@@ -177,7 +178,7 @@ def test_an_unknown_outcome_is_looked_up_before_anything_else() -> None:
     (wish,) = desk.intents(BuyLabel)
     desk.send(unknown(wish))
     (look_up,) = desk.intents(LookUpLabel)
-    assert (look_up.label_id, look_up.attempt) == (wish.label_id, 1)
+    assert (look_up.name, look_up.attempt) == (wish.name, 1)
     assert len(desk.intents(BuyLabel)) == 1
     desk.send(bought(wish))
     assert desk.states() == [S.LABEL_ISSUED]

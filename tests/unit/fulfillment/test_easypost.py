@@ -25,12 +25,12 @@ pytestmark = pytest.mark.asyncio
 LABEL = f"{A}:1"
 BERLIN = RENO.model_copy(update={"name": "Sarah", "country": "DE"})
 WISH = BuyLabel(
-    order_id=ORDER, return_id=A, label_id=LABEL, attempt=1, sender=BERLIN, recipient=RENO,
+    order_id=ORDER, return_id=A, name=LABEL, attempt=1, sender=BERLIN, recipient=RENO,
     weight_grams=900, intended_at=NOW,
     customs=(CustomsItem(description="Jacket", quantity=1, value=20050, currency="USD",
                          hs_code="6201.40", origin_country="PT"),),
 )  # fmt: skip
-VOID = VoidLabel(order_id=ORDER, return_id=A, label_id=LABEL, tracking_number="9400")
+VOID = VoidLabel(order_id=ORDER, return_id=A, name=LABEL, tracking_number="9400")
 RATES = [
     {"id": "rate_dear", "carrier": "UPS", "service": "Ground", "rate": "12.10", "currency": "USD"},
     {"id": "rate_cheap", "carrier": "USPS", "service": "Ground", "rate": "9.5", "currency": "USD"},

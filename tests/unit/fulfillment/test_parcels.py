@@ -45,7 +45,7 @@ def approved(*units: int, sold: int = 0) -> Desk:
     return desk
 
 
-SAME = {"order_id": ORDER, "return_id": A, "replacement_id": "replacement-1"}
+SAME = {"order_id": ORDER, "return_id": A, "name": f"stock:{A}:1"}
 
 
 def reserved() -> StockReserved:

@@ -124,10 +124,10 @@ class RandomEvents(RuleBasedStateMachine):
     def carrier_answers(self, data: st.DataObject, refuse: bool) -> None:
         wish = data.draw(st.sampled_from(self.desk.intents(BuyLabel)))
         if refuse:
-            same = wish.model_dump(include={"order_id", "return_id", "label_id", "attempt"})
+            same = wish.model_dump(include={"order_id", "return_id", "name", "attempt"})
             self.desk.send(LabelRefused(**same, code="no", reason="no"))
         else:
-            self.desk.send(bought(wish, f"T-{wish.label_id}"))
+            self.desk.send(bought(wish, f"T-{wish.name}"))
 
     @rule(
         id_=st.sampled_from((A, B, UNKNOWN)),

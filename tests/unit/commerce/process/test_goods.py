@@ -240,6 +240,25 @@ def test_when_the_replacement_fails_the_customer_may_wait_and_then_it_is_tried_a
     assert escalation(play) is EscalationReason.POLICY_GAP
 
 
+def test_a_replacement_that_fails_before_the_goods_are_back_waits_for_them() -> None:
+    play = replacing(refund_on="receipt")
+    play.say(
+        ReplacementFailed(
+            return_id=play.current.return_id,
+            occurred_at=play.now,
+            replacement_id="stock:1",
+            sku="JACKET-M",
+            quantity=1,
+            reason="out of stock",
+        )
+    )
+    assert play.status.waiting_on is Party.CUSTOMER
+    play.say(chosen(play, ChosenMethod.WAIT)).wait_over()
+    assert play.all(ReplacementReleased) == []
+    play.sent_back().assessed()
+    assert len(play.all(ReplacementReleased)) == 1
+
+
 def test_a_customer_who_does_not_choose_about_the_replacement_is_a_persons_case() -> None:
     play = replacing(refund_on="receipt").sent_back()
     play.say(of_replacement(play, ReplacementFailed, reason="out of stock")).wait_over()
