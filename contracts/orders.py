@@ -97,6 +97,8 @@ class OrderLine(Part):
     origin_country: CountryCode | None = None
     """Where it was made, for customs."""
     traits: tuple[Trait, ...] = ()
+    serials: tuple[Identifier, ...] | None = None
+    """Serial numbers of the things that were sent, where they are kept."""
 
 
 class Shipping(Part):

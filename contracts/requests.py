@@ -91,6 +91,8 @@ class EvidenceKind(OpenEnum):
 
 class EvidencePurpose(OpenEnum):
     PROOF_OF_SENDING = "proof_of_sending"
+    SERIAL_NUMBER = "serial_number"
+    """At an inspection: the number read on the thing, as `text`."""
     UNKNOWN = "unknown"
 
 

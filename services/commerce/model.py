@@ -236,6 +236,8 @@ class Return(Part):
     because: str = ""
     """The standing decision in one sentence for the customer."""
     terms: Terms | None = None
+    undisputed: Mapping[str, tuple[int, ...]] | None = None
+    """Units that are paid although a person looks at the others."""
     reserved_sequence: int = 0
     units: tuple[Unit, ...] = ()
     labelled: bool = False

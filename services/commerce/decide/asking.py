@@ -156,6 +156,8 @@ def _answered(draft: Draft, what: str) -> None:
     draft.set_deadline(FACTS, None, None)
     if draft.current.state is State.APPROVED:
         _refreshed(draft)
+    elif _turned(draft) is None:
+        release.carry_out(draft)
 
 
 def judge(draft: Draft) -> None:

@@ -45,6 +45,12 @@ EVENT_OF = {
 }
 
 
+def _undisputed(made: ReturnDecisionMade) -> Mapping[str, tuple[int, ...]] | None:
+    if made.decision is not Outcome.ESCALATED or made.release is None:
+        return None
+    return {each.line_id: each.units for each in made.release.lines}
+
+
 def derived(*parts: object) -> str:
     """An id that a retry gives again: from the business alone."""
     return str(uuid.uuid5(NAMESPACE, "\x1f".join(str(part) for part in parts)))
@@ -320,6 +326,7 @@ class Draft:
             case_sha256=escalation.case.case_sha256 if escalation is not None else None,
             because=judgement.customer_sentence(made)[:SENTENCE_LENGTH_MAX],
             asked_customer=False,
+            undisputed=_undisputed(made),
         )
         if made.decision is Outcome.APPROVED:
             self.current = terms.taken(self.current, made, asked_because)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from contracts.decisions import CloseOutcome, EscalationReason, LegalBasis, Outcome
+from contracts.decisions import (
+    CloseOutcome,
+    EscalationReason,
+    LegalBasis,
+    Outcome,
+    RefundOn,
+)
 from contracts.fulfillment import (
     InspectedLine,
     ParcelUnmatched,
@@ -99,8 +105,20 @@ def received(draft: Draft, message: ReturnReceived) -> None:
     put(draft, missing, Goods.OUTSTANDING)
     if draft.current.escalation is EscalationReason.INVENTORY_CONTRADICTION:
         _told_again(draft)
+    _weighed(draft)
     draft.show()
     release.carry_out(draft)
+
+
+def _weighed(draft: Draft) -> None:
+    """Where money moves on receipt nobody will look into the carton before it does."""
+    current, terms = draft.current, draft.current.terms
+    if current.state is not State.APPROVED or terms is None or not current.weight_deviation_bps:
+        return
+    if terms.refund_on is not RefundOn.RECEIPT or current.exchange is not None:
+        return
+    if judgement.is_suspected_by_its_parcel(draft.case()):
+        draft.escalate(EscalationReason.FRAUD_SUSPECTED)
 
 
 def _arrived(draft: Draft, at: datetime) -> None:

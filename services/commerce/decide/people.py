@@ -80,6 +80,7 @@ def evidence(draft: Draft, message: EvidenceAdded) -> None:
         draft.change(asked_customer=False)
         draft.escalate(current.escalation, draft.standing_context())
         draft.show()
+        release.carry_out(draft)
     elif current.state is State.APPROVED and proof and not current.moved:
         draft.escalate(EscalationReason.POLICY_GAP, {"proof_of_sending": "a customer's document"})
         draft.show()

@@ -47,15 +47,40 @@ RELEASE_REASONS = {
 def carry_out(draft: Draft) -> None:
     """Release whatever may be released now. Safe to call after every change."""
     current = draft.current
-    if current.state is not State.APPROVED or current.terms is None or current.missing:
+    if current.terms is None or current.missing:
         return
+    if current.state is State.AWAITING_REVIEW:
+        _pay_the_undisputed(draft)
+    elif current.state is State.APPROVED:
+        _carry_out(draft, current, current.terms)
+
+
+def _pay_the_undisputed(draft: Draft) -> None:
+    """What nobody doubts is paid while a person looks at the rest, if nothing else speaks against
+    it: its reservation stands, no dispute is open, the facts are fresh."""
+    current, terms = draft.current, draft.current.terms
+    if current.undisputed is None or current.exchange is not None or terms is None:
+        return
+    named = frozenset(keys(current.undisputed)) - current.released_keys
+    units = tuple(unit for unit in current.units_at(*DONE) if unit.key in named)
+    if not units or current.unpaid or current.disputes or _voiding(current):
+        return
+    if current.reserved_sequence != terms.sequence:
+        return
+    if not _fresh(draft):
+        asking.ask(draft, Asked.RELEASE)
+        return
+    _release(draft, units)
+
+
+def _carry_out(draft: Draft, current: Return, terms: Terms) -> None:
     if current.exchange is not None:
         _replacement(draft, current.exchange)
         return
     units = payable(current)
-    if not (units or current.unpaid) or current.terms.total == 0:
+    if not (units or current.unpaid) or terms.total == 0:
         return
-    if current.reserved_sequence != current.terms.sequence or _voiding(current):
+    if current.reserved_sequence != terms.sequence or _voiding(current):
         return
     if not _fresh(draft):
         asking.ask(draft, Asked.RELEASE)

@@ -11,7 +11,14 @@ from collections.abc import Mapping, Sequence
 from contracts.decisions import EscalationReason, Finding, Outcome, ReturnDecisionMade
 from contracts.requests import Method
 from contracts.reviews import ReviewDecided
-from services.commerce.judgement import approval, deciding, inspection, reviewing, wording
+from services.commerce.judgement import (
+    approval,
+    deciding,
+    inspection,
+    reviewing,
+    suspicion,
+    wording,
+)
 from services.commerce.judgement.case import (
     Case,
     History,
@@ -31,6 +38,7 @@ __all__ = [
     "Released",
     "customer_sentence",
     "escalate",
+    "is_suspected_by_its_parcel",
     "judge",
     "release",
     "review",
@@ -59,6 +67,15 @@ def judge(case: Case, *, counterfactual: bool = True) -> ReturnDecisionMade:
     late = max((entry.days_late for entry in judged.standing), default=0)
     change = smallest_change(case, decision, late, lambda other: judge(other, counterfactual=False))
     return decision.model_copy(update={"counterfactual": change})
+
+
+def is_suspected_by_its_parcel(case: Case) -> bool:
+    """Whether what arrived (its weight) makes a return that was approved too suspicious to pay."""
+    if case.order is None:
+        return False
+    judged = deciding.steps(case, case.order)
+    told = suspicion.after_receipt(case, case.order, list(judged.entries), judged.score)
+    return any(each.asks_a_person for each in told)
 
 
 def release(

@@ -16,7 +16,15 @@ from contracts.fulfillment import InspectedLine, ReturnInspected
 from contracts.orders import OrderSnapshot
 from contracts.requests import Condition, CountedLine, Reason
 from contracts.warehouse import Grade
-from services.commerce.judgement import assembly, cases, deciding, parts, trace
+from services.commerce.judgement import (
+    assembly,
+    cases,
+    deciding,
+    parts,
+    serials,
+    suspicion,
+    trace,
+)
 from services.commerce.judgement.case import Case
 from services.commerce.judgement.entries import Entry
 from services.commerce.judgement.judged import Judged
@@ -36,6 +44,12 @@ class Found:
     inspected: dict[str, int]
     disputed: tuple[InspectedLine, ...]
     """Those about which a person is asked."""
+
+    @property
+    def suspected(self) -> frozenset[int]:
+        """Positions of lines that are frozen for their risk."""
+        frozen = [each for each in self.notes if each.finding.code == "risk_frozen"]
+        return frozenset(position for each in frozen for position in each.lines)
 
     @property
     def in_doubt(self) -> bool:
@@ -58,7 +72,7 @@ def decide(case: Case, order: OrderSnapshot, inspection: ReturnInspected) -> Ret
         base = _carried_on(case, judged, standing, anew=bool(withdrawn))
     if base.decision is Outcome.REJECTED:
         return base
-    return _after(case, judged, base, _found(judged, base, inspection, withdrawn))
+    return _after(case, judged, base, _found(case, judged, base, inspection, withdrawn))
 
 
 def judged(case: Case, order: OrderSnapshot, inspection: ReturnInspected) -> Judged:
@@ -131,6 +145,7 @@ def _carried_on(
 
 
 def _found(
+    case: Case,
     judged: Judged,
     base: ReturnDecisionMade,
     inspection: ReturnInspected,
@@ -169,9 +184,19 @@ def _found(
         expected = len(approved.get(line_id, ()))
         if line_id in approved and quantity > expected:
             notes.append(_unexpected(f"{quantity} of line {line_id}, {expected} were approved"))
+    notes += _suspicious(case, judged, base)
     if not any(each.asks_a_person for each in notes):
         notes.append(note("inspected_as_promised", "the goods are as promised", RULE))
     return Found(notes=tuple(notes), inspected=inspected, disputed=tuple(disputed))
+
+
+def _suspicious(case: Case, judged: Judged, base: ReturnDecisionMade) -> list[Note]:
+    """What the parcel tells of the risk, as far as the approval did not know of it."""
+    if base.decision is not Outcome.APPROVED:
+        return []
+    known = {(each.code, each.rule_id) for each in base.findings}
+    told = suspicion.after_receipt(case, judged.order, list(judged.entries), judged.score)
+    return [each for each in told if (each.finding.code, each.finding.rule_id) not in known]
 
 
 def _unexpected(what: str) -> Note:
@@ -179,6 +204,11 @@ def _unexpected(what: str) -> Note:
 
 
 def _graded(line: InspectedLine, entry: Entry, position: int) -> Iterator[Note]:
+    if entry.bought is not None and serials.others(entry.bought, line):
+        numbers = ", ".join(serials.others(entry.bought, line))
+        yield note(
+            "serial_not_sold", f"{numbers} was not sold with this order", RULE, line=position
+        )
     if line.grade is Grade.WRONG_ITEM:
         said = f"{line.quantity} of {line.sku} are another thing"
         yield note("wrong_item_returned", said, RULE, line=position)
@@ -212,6 +242,7 @@ def _after(
     decision = base.model_copy(
         update={
             "findings": findings,
+            "fraud_probability": judged.score.probability,
             "confidence": sure,
             "confidence_band": weights.band(sure),
             "refund_on": None,
@@ -243,6 +274,10 @@ def _with_the_undisputed(
     if found.in_doubt:
         return decision
     left = {line_id: set(ordinals) for line_id, ordinals in here.items()}
+    for position in found.suspected:
+        entry = judged.entries[position]
+        if entry.bought is not None:
+            left.pop(entry.bought.line_id, None)
     for line in found.disputed:
         mine = left.get(line.line_id, set())
         # Which ones they are is not always told: then the lowest ordinals are paid first.

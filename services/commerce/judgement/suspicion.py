@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from contracts.decisions import Effect
 from contracts.orders import OrderSnapshot
+from services.commerce.judgement import serials
 from services.commerce.judgement.case import Case, History
 from services.commerce.judgement.entries import Entry
 from services.commerce.judgement.floor import judged_at
@@ -65,7 +66,7 @@ def _known(case: Case, order: OrderSnapshot | None, history: History) -> signals
         linked_accounts=history.linked_accounts,
         not_received_claims=history.not_received_claims,
         weight_deviation_bps=history.weight_deviation_bps,
-        serial_mismatch=history.serial_mismatch,
+        serial_mismatch=history.serial_mismatch or serials.is_mismatch(order, case.inspection),
     )
 
 
@@ -80,14 +81,7 @@ def is_high_risk(case: Case, order: OrderSnapshot) -> bool:
 def notes(
     case: Case, order: OrderSnapshot, found: list[Entry], score: scorecard.Score
 ) -> Iterator[Note]:
-    for part in score.contributions:
-        yield note(
-            "risk_signal",
-            f"{part.explanation} ({part.log_odds:+.2f} log odds)",
-            f"risk.{part.signal}",
-            f"scorecard {scorecard.SCORECARD_VERSION}",
-            effect=Effect.OPPOSES if part.log_odds > 0 else Effect.SUPPORTS,
-        )
+    yield from _signals(score.contributions)
     shown = f"probability of abuse {score.probability:.2f}"
     if is_frozen_at(case, score.probability):
         yield from _slowed(found, "risk_frozen", shown, "limits.risk_freeze_at")
@@ -96,6 +90,30 @@ def notes(
     if is_high_risk(case, order):
         shown = f"a buyer in {order.buyer.country}"
         yield from _slowed(found, "high_risk_country", shown, "limits.high_risk_countries")
+
+
+def after_receipt(
+    case: Case, order: OrderSnapshot, found: list[Entry], score: scorecard.Score
+) -> Iterator[Note]:
+    """What only the parcel shows: its weight, a serial number. All else was judged before."""
+    told = [each for each in score.contributions if each.signal in scorecard.AFTER_RECEIPT]
+    if not told:
+        return
+    yield from _signals(told)
+    if is_frozen_at(case, score.probability):
+        shown = f"probability of abuse {score.probability:.2f} with what arrived"
+        yield from _slowed(found, "risk_frozen", shown, "limits.risk_freeze_at")
+
+
+def _signals(contributions: Iterable[scorecard.Contribution]) -> Iterator[Note]:
+    for part in contributions:
+        yield note(
+            "risk_signal",
+            f"{part.explanation} ({part.log_odds:+.2f} log odds)",
+            f"risk.{part.signal}",
+            f"scorecard {scorecard.SCORECARD_VERSION}",
+            effect=Effect.OPPOSES if part.log_odds > 0 else Effect.SUPPORTS,
+        )
 
 
 def _slowed(found: list[Entry], code: str, shown: str, rule_id: str) -> Iterator[Note]:

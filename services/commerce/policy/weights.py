@@ -86,6 +86,7 @@ KINDS: dict[str, Kind] = {
     "withdrawal_pays_anyway": _supports(4),
     "grade_worse_than_declared": _person(4, 0.25, Reason.CONFLICTING_EVIDENCE),
     "wrong_item_returned": _person(4, 0.35, Reason.CONFLICTING_EVIDENCE),
+    "serial_not_sold": _person(4, 0.35, Reason.CONFLICTING_EVIDENCE),
     "item_missing": _person(4, 0.35, Reason.CONFLICTING_EVIDENCE),
     "defect_not_confirmed": _person(4, 0.3, Reason.CONFLICTING_EVIDENCE),
     "unexpected_goods": _person(4, 0.3, Reason.CONFLICTING_EVIDENCE),

@@ -206,6 +206,10 @@ SIGNALS = (
 )
 
 
+AFTER_RECEIPT = frozenset({"weight_deviation", "serial_mismatch"})
+"""Signals that only a parcel that arrived can give."""
+
+
 def score(behaviour: Behaviour) -> Score:
     """The probability that a return with this behaviour behind it is abuse, and why."""
     contributions = []

@@ -173,3 +173,45 @@ def test_a_case_that_is_published_again_keeps_what_is_not_paid_yet() -> None:
     judged = case({"order": THREE, "request": ALL_THREE, "policy": PAYS_PARTS})
     again = judgement.escalate(judged, standing, standing.escalation.reason)
     assert again.release == standing.release
+
+
+def serial(number: str) -> dict[str, Any]:
+    return {"evidence_id": number, "kind": "text", "text": number, "purpose": "serial_number"}
+
+
+def test_a_thing_with_another_serial_number_goes_to_a_person_and_freezes() -> None:
+    bought = order(line(1000, serials=["SN-1 a", "SN-2"]))
+    for number, conflict in (("sn1A", False), ("SN-9", True)):
+        found = inspected(graded("as_new", evidence=[serial(number)]))
+        decision = judge(order=bought, inspection=found)
+        assert ("serial_not_sold" in codes(decision)) is conflict
+        assert (decision.decision == "escalated") is conflict
+    assert decision.escalation.reason == "conflicting_evidence"
+    assert decision.fraud_probability >= 0.75 and "risk_frozen" in codes(decision)
+
+
+def test_numbers_say_nothing_where_the_order_keeps_none() -> None:
+    found = inspected(graded("as_new", evidence=[serial("SN-9")]))
+    assert judge(order=order(line(1000)), inspection=found).decision == "approved"
+
+
+def test_what_only_the_parcel_shows_is_judged_although_the_return_was_approved() -> None:
+    bought = order(line(9000))
+    some = history(3, within=9, orders={"count": 5, "value": 60000})
+    approved = judge(order=bought, history=some)
+    assert approved.decision == "approved"
+    document = {"order": bought, "earlier": [plain(approved)]}
+    well = document | {"inspection": inspected(graded("as_new"))}
+    assert judge(**well, history=some).decision == "approved"
+    light = judge(**well, history=some | {"weight_deviation_bps": 9000})
+    assert light.escalation.reason == "fraud_suspected"
+    assert any("carton" in each for each in light.escalation.context["pattern"])
+    withdrawn = german(line(9000))
+    first = plain(judge(order=withdrawn, history=some))
+    again = judge(
+        order=withdrawn,
+        earlier=[first],
+        inspection=inspected(graded("as_new")),
+        history=some | {"weight_deviation_bps": 9000},
+    )
+    assert again.decision == "approved" and "risk_flagged" in codes(again)

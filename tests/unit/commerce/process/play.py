@@ -16,6 +16,7 @@ from services.chassis.decision import Deadline, Decision, Effect
 from services.commerce import messages
 from services.commerce.decide import intake, table
 from services.commerce.decide.draft import WAIT, Desk
+from services.commerce.judgement import History
 from services.commerce.model import Promise, Return
 from services.commerce.papers import Dossier, Order
 from services.commerce.policy.model import Policy
@@ -34,6 +35,7 @@ class Play:
     now: datetime = examples.NOW
     promise: Promise | None = None
     mail: bool = False
+    history: History | None = None
     dossier: Dossier = field(init=False)
     heard: list[Message] = field(default_factory=list)
     mails: list[Effect] = field(default_factory=list)
@@ -51,8 +53,16 @@ class Play:
             policy=lambda at: self.policy,
             order=Order.of(self.order) if self.order is not None else None,
             others=self.others,
+            history=lambda current, order: self._history(current),
             notify=self.mail,
         )
+
+    def _history(self, current: Return) -> History | None:
+        """The customer's, with what the store adds of this return."""
+        if self.history is None:
+            return None
+        bps = current.weight_deviation_bps
+        return self.history.model_copy(update={"weight_deviation_bps": bps})
 
     def ask(self, request: ReturnRequest | None = None) -> Play:
         asked = request or examples.request(now=self.now)

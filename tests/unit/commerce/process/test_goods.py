@@ -25,10 +25,18 @@ from contracts.fulfillment import (
     ReturnNotSent,
 )
 from contracts.lifecycle import Party
-from contracts.requests import ChosenMethod, CountedLine
+from contracts.requests import (
+    ChosenMethod,
+    CountedLine,
+    Evidence,
+    EvidenceAdded,
+    EvidenceKind,
+)
 from contracts.reviews import ReviewDecision
 from contracts.warehouse import Grade
+from services.commerce.judgement import History, OrdersOfTheYear, PastReturn
 from services.commerce.model import State
+from services.commerce.policy.model import Limits, Policy
 from tests.unit.commerce.process import examples
 from tests.unit.commerce.process.play import Play
 from tests.unit.commerce.process.test_money import chosen, escalation, policy, review
@@ -165,6 +173,69 @@ def test_a_conflicting_inspection_holds_the_money_until_a_person_decides() -> No
     assert play.released.amount == 10000
     play.say(examples.settled(play.released))
     assert play.statuses[-1] == "settled"
+
+
+def two_of_which_one_is_another_thing() -> Play:
+    """Both are back; the second is not what was sold. Its facts are fresh again."""
+    pays = Policy(policy="test", version="1", limits=Limits(release_undisputed=True))
+    play = Play(order=examples.order(quantity=2), policy=pays).approved(quantity=2)
+    play.later(timedelta(days=3)).sent_back(1, 2)
+    well, wrong = examples.inspected((1,)), examples.inspected((2,), Grade.WRONG_ITEM)
+    return play.say(well.model_copy(update={"lines": (*well.lines, *wrong.lines)}))
+
+
+def test_a_part_that_nobody_doubts_is_paid_while_a_person_looks_at_the_rest() -> None:
+    play = two_of_which_one_is_another_thing()
+    assert escalation(play) is EscalationReason.CONFLICTING_EVIDENCE
+    play.assessed()
+    assert (play.released.amount, play.released.lines[0].units) == (21200, (1,))
+    assert play.status.status == "awaiting_review"
+    assert play.released.decision_sequence == 1
+    play.say(review(play, ReviewDecision.REJECT))
+    assert play.made.decision is Outcome.APPROVED and play.made.refund is not None
+    assert play.made.refund.total == 21200
+    play.reserve().say(examples.settled(play.released))
+    assert play.statuses[-1] == "settled"
+    assert sum(each.amount for each in play.all(RefundReleased)) == 21200
+
+
+def test_a_persons_yes_pays_the_rest_and_never_twice() -> None:
+    play = two_of_which_one_is_another_thing().assessed()
+    play.say(review(play, ReviewDecision.APPROVE)).reserve()
+    amounts = [each.amount for each in play.all(RefundReleased)]
+    assert amounts == [21200, 22200] and sum(amounts) == play.made.refund.total
+
+
+def test_nothing_is_paid_of_the_undisputed_where_the_money_facts_have_turned() -> None:
+    play = two_of_which_one_is_another_thing().assessed(amount=0)
+    assert play.all(RefundReleased) == [] and play.status.status == "awaiting_review"
+
+
+def test_more_evidence_does_not_stop_the_undisputed_part() -> None:
+    play = two_of_which_one_is_another_thing()
+    text = Evidence(evidence_id="e1", kind=EvidenceKind.TEXT, text="look")
+    play.say(
+        EvidenceAdded(return_id=examples.RETURN_ID, evidence=(text,), added_at=play.now)
+    ).assessed()
+    assert play.released.amount == 21200
+
+
+def test_a_suspicious_carton_is_looked_at_before_it_is_paid_on_receipt() -> None:
+    returned = tuple(
+        PastReturn(requested_at=examples.NOW - timedelta(days=ago), order_id=f"h{ago}", value=9000)
+        for ago in (2, 5, 8)
+    )
+    history = History(returns=returned, orders=OrdersOfTheYear(count=5, value=60000))
+    for weight, paid in ((1000, 1), (100, 0)):
+        for known, expected in ((history, paid), (History(), 1)):
+            play = Play(policy=policy(refund_on="receipt"), history=known).approved()
+            carton = examples.received().model_copy(
+                update={"carton_weight_grams": weight, "expected_weight_grams": 1000}
+            )
+            play.say(examples.shipped(), carton)
+            assert len(play.all(RefundReleased)) == expected, (weight, known)
+            if not expected:
+                assert escalation(play) is EscalationReason.FRAUD_SUSPECTED
 
 
 def test_a_worse_inspection_after_payment_goes_to_a_person_and_takes_nothing_back() -> None:
