@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SCENARIO ?= jacket
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: help setup demo up check format test integration chaos bench schemas lock clean
+.PHONY: help setup demo up check format test integration chaos simulate bench schemas lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ integration: setup ## The integration tests on both brokers
 
 chaos: setup ## Many returns over the bus while workers are killed (CHAOS_RETURNS=n CHAOS_SEED=x)
 	@$(BIN)/python -m pytest -q -s tests/chaos --timeout 900
+
+simulate: setup ## Seeds of the simulation: faults at every place, invariants after every step (SEEDS=n or SEED=x)
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100)) $(if $(RETURNS),--returns $(RETURNS)) $(if $(FAULTS),--faults $(FAULTS))
 
 bench: setup ## Measure completed returns per second beside the bare pipeline, and refunds per second
 	@$(BIN)/python -m tests.benchmarks

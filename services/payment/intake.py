@@ -33,7 +33,7 @@ class Intake:
                 batch.append(self._waiting.get_nowait())
             error: Exception | None = None
             try:
-                await self._pipeline.handle([self._item(event) for event, _ in batch])
+                await self._pipeline.handle([self.item(event) for event, _ in batch])
             except Exception as caught:
                 error = caught
             for _, stored in batch:
@@ -44,7 +44,8 @@ class Intake:
                 else:
                     stored.set_exception(error)
 
-    def _item(self, event: WebhookReceived) -> Item:
+    def item(self, event: WebhookReceived) -> Item:
+        """The event as the pipeline takes it."""
         cause = Cause(id=event.event_id)
         return Item(
             received=self._pipeline.to_self(event, topic="http", id_=event.event_id, cause=cause),

@@ -1,0 +1,64 @@
+"""What goes wrong, drawn per seed: each seed has rates of its own, and some faults not at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from random import Random
+
+RATES: dict[str, tuple[float, ...]] = {
+    "kill": (0.0, 0.01, 0.04),
+    "kill_idle": (0.0, 0.01, 0.03),
+    "reset": (0.0, 0.02, 0.06),
+    "store_away": (0.0, 0.01),
+    "broker_away": (0.0, 0.02),
+    "partition_away": (0.0, 0.1, 0.3),
+    "duplicate": (0.0, 0.02, 0.1),
+    "rewind": (0.0, 0.01, 0.03),
+    "rebalance": (0.0, 0.02, 0.05),
+    "pause": (0.0, 0.1, 0.4),
+    "time": (0.0, 0.03, 0.1),
+    "skew": (0.0, 1.0),
+    "uncommitted": (0.0, 0.3, 0.8),
+    "call": (0.0, 0.1, 0.3),
+    "webhook": (0.0, 0.2, 0.6),
+    "answer_lost": (0.0, 0.1, 0.3),
+    "poison": (0.0, 0.01),
+}
+"""Fault -> rates per opportunity, of which a seed draws one."""
+
+CALLS = {
+    "unreachable": 3, "lost": 3, "unanswered": 4, "late": 2, "failed_before": 2,
+    "failed_after": 3, "too_many": 2, "garbled": 1,
+}  # fmt: skip
+"""What happens to a call of the processor, the carrier or the warehouse -> weight."""
+
+
+@dataclass
+class Faults:
+    """`strikes` says whether a fault happens at this opportunity, and counts it."""
+
+    seed: int
+    allowed: Collection[str] = tuple(RATES)
+    on: bool = True
+    fired: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.chance = Random(f"{self.seed}:faults")
+        self.rates = {
+            name: Random(f"{self.seed}:rate:{name}").choice(rates) if name in self.allowed else 0.0
+            for name, rates in RATES.items()
+        }
+
+    def strikes(self, name: str, detail: str = "") -> bool:
+        rate = self.rates[name]
+        if not self.on or not rate or self.chance.random() >= rate:
+            return False
+        self.fired[f"{name}:{detail}" if detail else name] += 1
+        return True
+
+    def call_trouble(self) -> str:
+        name = self.chance.choices(list(CALLS), list(CALLS.values()))[0]
+        self.fired[f"call:{name}"] += 1
+        return name

@@ -1,0 +1,109 @@
+"""Runs seeds: in this process one after the other, or shared out among several processes."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import tempfile
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.ops.embedded.postgres import Server
+from tests.simulation import stores
+from tests.simulation.faults import RATES
+from tests.simulation.outside import Outside
+from tests.simulation.run import Environment, Result, Simulation
+from tests.simulation.workers import Door
+from tests.stores import Stores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A seed, with the returns (None: all) and the faults that it may have."""
+
+    seed: int
+    only: tuple[int, ...] | None = None
+    allowed: tuple[str, ...] = tuple(RATES)
+
+
+@asynccontextmanager
+async def environment(server: Server, folder: Path) -> AsyncIterator[Environment]:
+    """What all seeds of a process share, on a server that is running."""
+    async with stores.opened(server, Stores(server)) as found:
+        yield Environment(stores=found, outside=Outside(), door=Door(), policy=folder / "policy")
+
+
+async def played(shared: Environment, wanted: Wanted, *, compare: bool = True) -> Result:
+    """A seed with its faults; then, for comparison, the same returns without any."""
+    found = await Simulation(
+        environment=shared, seed=wanted.seed, only=wanted.only, allowed=wanted.allowed
+    ).run()
+    if found.violation is not None or not compare:
+        return found
+    calm = await Simulation(
+        environment=shared, seed=wanted.seed, only=wanted.only, faulty=False
+    ).run()
+    if calm.violation is not None:
+        calm.violation = f"without any fault: {calm.violation}"
+        return calm
+    found.violation = difference(found, calm)
+    return found
+
+
+def difference(found: Result, calm: Result) -> str | None:
+    """R5: where no race decides, faults change nothing about the end."""
+    for index, end in calm.ends.items():
+        if end.get("determined", True) and found.ends[index] != end:
+            return f"R5: return {index} ended as {found.ends[index]}, without faults as {end}"
+    return None
+
+
+@contextmanager
+def server() -> Iterator[tuple[Server, Path]]:
+    with (
+        tempfile.TemporaryDirectory(prefix="simulation-") as folder,
+        stores.cluster(Path(folder)) as started,
+    ):
+        yield started, Path(folder)
+
+
+def _work(port: int, folder: str, name: int, jobs: Sequence[Wanted], results: object) -> None:
+    """A process: its own stores on the common server."""
+    started = Server(port=port, folder=Path(folder), process=None)  # type: ignore[arg-type]
+
+    async def all_of_them() -> None:
+        async with environment(started, Path(folder) / str(name)) as shared:
+            for each in jobs:
+                results.put(await played(shared, each))  # type: ignore[attr-defined]
+
+    asyncio.run(all_of_them())
+
+
+def run(seeds: Collection[Wanted], *, processes: int) -> Iterator[Result]:
+    """Results as they come. Raises RuntimeError when a process ends without them."""
+    wanted = list(seeds)
+    context = multiprocessing.get_context("fork")
+    with server() as (started, folder):
+        results = context.Queue()
+        workers = [
+            context.Process(
+                target=_work,
+                args=(started.port, str(folder), number, wanted[number::processes], results),
+                daemon=True,
+            )
+            for number in range(min(processes, len(wanted)))
+        ]
+        for worker in workers:
+            worker.start()
+        left = len(wanted)
+        while left:
+            try:
+                yield results.get(timeout=10)
+                left -= 1
+            except Exception:
+                if not any(worker.is_alive() for worker in workers):
+                    raise RuntimeError("a simulation process ended early") from None
+        for worker in workers:
+            worker.join(10)
