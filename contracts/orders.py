@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import model_validator
 
 from contracts.base import (
+    MINOR_UNITS_MAX,
     Bps,
     CountryCode,
     Currency,
@@ -173,4 +174,15 @@ class OrderSnapshot(Message):
         ):
             if len(set(named)) < len(named):
                 raise ValueError(f"{field} must be different in each")
+        return self
+
+    @model_validator(mode="after")
+    def _adds_up_to_an_amount(self) -> Self:
+        """Each amount has its bound; so has their sum, which the same columns have to hold."""
+        for field, total in (
+            ("lines.unit_price", sum(each.unit_price * each.quantity for each in self.lines)),
+            ("payments.captured", sum(each.captured for each in self.payments)),
+        ):
+            if total > MINOR_UNITS_MAX:
+                raise ValueError(f"{field} adds up to more than {MINOR_UNITS_MAX} minor units")
         return self

@@ -62,7 +62,7 @@ def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[st
 def _named_in(message: str, model: type[BaseModel]) -> str:
     """A rule over several fields ("order_id or claim is required") blames the first it names."""
     first = message.partition(" ")[0]
-    return first if first in model.model_fields else "body"
+    return first if first.partition(".")[0] in model.model_fields else "body"
 
 
 def _unknown_in_json(raw: bytes, model: type[BaseModel]) -> Iterator[str]:
