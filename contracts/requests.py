@@ -130,6 +130,9 @@ class Requester(Part):
     verified_by: VerifiedBy = VerifiedBy.NONE
 
 
+Locale = Annotated[str, Field(max_length=35, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
 class RequestLine(Part):
     line_id: Identifier | None = None
     sku: Identifier
@@ -182,7 +185,7 @@ class Wish(Part):
     statutory_withdrawal: Flag = False
     merchant_decision: MerchantDecision | None = None
     channel: Channel = Channel(type=ChannelType.API)
-    locale: Annotated[str, Field(max_length=35, pattern=r"^[A-Za-z0-9_-]+$")] = "en"
+    locale: Locale = "en"
 
     @model_validator(mode="after")
     def _names_an_order(self) -> Self:

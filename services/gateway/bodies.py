@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, create_model
 
 from contracts import requests, reviews, warehouse
-from contracts.base import Identifier, Instant, Message, ReturnId
+from contracts.base import Currency, Identifier, Instant, Message, ReturnId
+from contracts.requests import Locale
 
 Made = TypeVar("Made", bound=Message)
 
@@ -25,7 +26,10 @@ def _body(message: type[Message], optional: Mapping[str, Any]) -> type[BaseModel
     return model
 
 
-Return = _body(requests.ReturnRequest, {"return_id": RETURN_ID, "requested_at": INSTANT})
+SAID = {"currency": (Currency, ...), "channel": (requests.Channel, ...), "locale": (Locale, ...)}
+"""The interface requires these; only readers of the bus, who cannot answer, do without them."""
+
+Return = _body(requests.ReturnRequest, {"return_id": RETURN_ID, "requested_at": INSTANT, **SAID})
 Cancel = _body(requests.CancelReturn, {"return_id": RETURN_ID, "requested_at": INSTANT})
 Evidence = _body(requests.EvidenceAdded, {"return_id": RETURN_ID, "added_at": INSTANT})
 Settlement = _body(requests.SettlementChosen, {"return_id": RETURN_ID, "consent_at": INSTANT})

@@ -386,3 +386,15 @@ async def test_a_review_without_what_it_needs_is_told_so(door: Door) -> None:
         posted = await door.http.post(f"/returns/{return_id}/review", json=body)
         assert posted.status_code == 422
         assert [error["field"] for error in posted.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("field", ["currency", "channel", "locale", "resolution", "lines"])
+async def test_a_request_that_leaves_out_what_the_interface_requires_is_told_the_field(
+    door: Door, field: str
+) -> None:
+    request = a_request()
+    del request[field]
+    posted = await door.http.post("/returns", json=request)
+    assert posted.status_code == 422
+    assert [each["field"] for each in posted.json()["errors"]] == [field]
+    assert await door.outbox() == []
