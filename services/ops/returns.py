@@ -18,6 +18,7 @@ from services.ops.demo.command import money
 
 RECONNECT_SECONDS = 1.0
 LIST_POLL_SECONDS = 1.0
+PAGE_RETURNS = 100
 FINAL = {"settled", "rejected", "cancelled", "expired"}
 AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 Json = dict[str, Any]
@@ -99,23 +100,38 @@ def _changes(gateway: httpx.Client, return_id: str) -> Iterator[Json]:
 
 
 def _changes_of_all(gateway: httpx.Client) -> Iterator[Json]:
-    """New entries of everybody's timelines: the first page of returns, looked at again and again.
+    """New entries of everybody's timelines: all pages of returns, looked at again and again.
 
-    A page holds the newest returns, so a system with more changes than that is better followed on
-    the topic `returns.lifecycle`.
+    Each look costs a request per hundred returns; the topic `returns.lifecycle` tells the same.
     """
-    known: dict[str, int] = {}
+    running.checked(gateway.get("/returns"))
+    known: dict[str, set[tuple[str, ...]]] = {}
     while True:
-        for seen in running.checked(gateway.get("/returns")).json()["items"]:
-            for entry in seen["timeline"][known.get(seen["return_id"], 0) :]:
-                yield {
-                    "return_id": seen["return_id"],
-                    "status": entry["status"],
-                    "explanation": entry["explanation"],
-                    "changed_at": entry["at"],
-                }
-            known[seen["return_id"]] = len(seen["timeline"])
+        for seen in _all_returns(gateway):
+            told = known.setdefault(seen["return_id"], set())
+            for entry in seen["timeline"]:
+                change = (entry["status"], entry["explanation"], entry["at"])
+                if change not in told:
+                    told.add(change)
+                    names = ("status", "explanation", "changed_at")
+                    yield {"return_id": seen["return_id"], **dict(zip(names, change, strict=True))}
         time.sleep(LIST_POLL_SECONDS)
+
+
+def _all_returns(gateway: httpx.Client) -> Iterator[Json]:
+    """Every return as it stands, newest first; from the start again when the gateway went away."""
+    page: Json = {"next_cursor": None}
+    while True:
+        cursor = {"cursor": page["next_cursor"]} if page.get("next_cursor") else {}
+        try:
+            answer = gateway.get("/returns", params={"limit": PAGE_RETURNS, **cursor})
+        except httpx.TransportError:
+            console.say("the gateway went away; trying again")
+            return
+        page = running.checked(answer).json()
+        yield from page["items"]
+        if not page.get("next_cursor"):
+            return
 
 
 def _print(seen: Json) -> None:

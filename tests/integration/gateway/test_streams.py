@@ -11,6 +11,7 @@ import pytest
 
 from contracts.lifecycle import Status
 from services.gateway import streams
+from services.ops import returns
 from tests.integration.gateway.door import Door, Json, change
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -97,3 +98,27 @@ async def test_streams_share_one_look_and_close_when_the_reader_leaves(
             await asyncio.sleep(0.02)
     async with door.http.stream("GET", path) as again:
         assert again.status_code == 200
+
+
+async def test_watching_everything_misses_nothing_however_many_pages_there_are(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returns, "PAGE_RETURNS", 2)
+    monkeypatch.setattr(returns, "LIST_POLL_SECONDS", 0.02)
+    ids = [await door.ask() for _ in range(5)]
+    for return_id in ids:
+        await door.changed(return_id, Status.REQUESTED)
+    with httpx.Client(base_url=door.http.base_url) as client:
+        changes = returns._changes_of_all(client)
+
+        async def told(count: int) -> list[tuple[str, str]]:
+            async with asyncio.timeout(10):
+                heard = [await asyncio.to_thread(next, changes) for _ in range(count)]
+            return [(each["return_id"], each["status"]) for each in heard]
+
+        assert await told(5) == [(return_id, "requested") for return_id in reversed(ids)]
+        for return_id in (ids[0], ids[-1]):
+            await door.changed(return_id, Status.ASSESSING, start=2)
+        assert sorted(await told(2)) == sorted(
+            (return_id, "assessing") for return_id in (ids[0], ids[-1])
+        )
