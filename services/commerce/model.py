@@ -185,6 +185,14 @@ class Promise(Part):
     currency: str | None = None
     valid_until: datetime | None = None
     acknowledged_at: datetime | None = None
+    outcome: Outcome | None = None
+    parts: Mapping[str, int] = Field(default_factory=dict)
+    """The parts of the amount that were not zero, in minor units."""
+    refund_on: RefundOn | None = None
+    units: int | None = None
+    """How many units it was about."""
+    against: tuple[str, ...] = ()
+    """Codes of the findings that spoke against it."""
 
 
 class Reversal(Part):

@@ -25,6 +25,7 @@ from services.chassis.errors import Conflict
 from services.chassis.journal import joined
 from services.chassis.work import AnyConnection, IdentityMap, Received, UnitOfWork
 from services.commerce import messages, rows
+from services.commerce.decide import promises
 from services.commerce.decide.draft import Desk
 from services.commerce.decide.intake import matches
 from services.commerce.judgement import History, OrdersOfTheYear
@@ -240,13 +241,7 @@ class CommerceWork(UnitOfWork):
         quote = self._quoted.get(request.quote_id)
         if quote is None:
             return Promise(quote_id=request.quote_id, acknowledged_at=self.now)
-        return Promise(
-            quote_id=request.quote_id,
-            amount=quote.refund.total,
-            currency=quote.currency,
-            valid_until=quote.valid_until,
-            acknowledged_at=self.now,
-        )
+        return promises.of_quote(quote, self.now)
 
     def history(self, current: Return, order: OrderSnapshot) -> History | None:
         """Returns and orders of the customer in the last twelve months, test returns apart."""

@@ -13,17 +13,14 @@ from contracts.assessments import (
     ReturnabilityAssessed,
 )
 from contracts.decisions import (
-    Effect,
     EscalationReason,
-    Finding,
     Outcome,
     ReturnDecisionMade,
 )
-from contracts.money import Money as Amount
 from contracts.orders import OrderLine, OrderSnapshot
 from contracts.requests import Method, RequestLine
 from services.commerce import judgement, messages
-from services.commerce.decide import people, release
+from services.commerce.decide import people, promises, release
 from services.commerce.decide.draft import FACTS, Draft
 from services.commerce.model import ASSESSMENT_WAIT, Asked, State
 from services.commerce.transitions import Event
@@ -172,21 +169,11 @@ def judge(draft: Draft) -> None:
 
 
 def _judged(draft: Draft) -> ReturnDecisionMade:
-    """The decision; where a quote had promised another amount, it says why they differ."""
-    made, promise = judgement.judge(draft.case()), draft.current.promise
-    total = made.refund.total if made.refund is not None else 0
-    if promise is None or promise.amount in (None, total):
+    """The decision; where a quote had promised something else, it says what and why."""
+    made = judgement.judge(draft.case())
+    difference = promises.difference(draft.current.promise, made)
+    if difference is None:
         return made
-    assert promise.amount is not None
-    quoted = Amount(promise.amount, promise.currency or made.currency or "")
-    difference = Finding(
-        code="quote_differs",
-        effect=Effect.OPPOSES,
-        weight=0,
-        explanation=f"{quoted} were quoted as {promise.quote_id}; what is known now gives"
-        f" {Amount(total, made.currency or '')}",
-        rule_id="quote",
-    )
     return judgement.judge(draft.case(extra_findings=(difference,)))
 
 
