@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SCENARIO ?= jacket
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: help setup demo up check format test integration chaos simulate bench schemas lock clean
+.PHONY: help setup demo up check format test integration chaos simulate bench compose schemas lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ simulate: setup ## Seeds of the simulation: faults at every place, invariants af
 bench: setup ## Measure completed returns per second beside the bare pipeline, and refunds per second
 	@$(BIN)/python -m tests.benchmarks
 	@$(BIN)/python -m tests.benchmarks.refunds
+
+compose: ## The production shape in containers: up, every scenario, all books, down (needs an engine)
+	@deploy/compose/check
 
 schemas: setup ## Generate contracts/schemas and contracts/asyncapi.json anew
 	@$(BIN)/python -m contracts.schemas

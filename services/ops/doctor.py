@@ -11,11 +11,10 @@ from typing import Annotated
 import psycopg
 import typer
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from services.chassis.settings import Settings
 from services.ops import console, home, returns
-from services.ops.embedded import kafka_jars, postgres, processes
+from services.ops.embedded import admin, kafka_jars, postgres, processes
 from services.ops.embedded.processes import StartFailed
 from services.ops.stack import SERVICES, WITH_A_STORE
 
@@ -85,13 +84,13 @@ def _java() -> Iterator[Finding]:
 
 
 def _broker() -> Iterator[Finding]:
-    servers = Settings().kafka_bootstrap_servers
+    settings = Settings()
+    servers = settings.kafka_bootstrap_servers
     if not servers:
         yield Finding(what="broker", ok=True, found="embedded (KAFKA_BOOTSTRAP_SERVERS is not set)")
         return
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     try:
-        brokers = admin.list_topics(timeout=CONNECT_SECONDS_MAX).brokers
+        brokers = admin.client(servers, settings).list_topics(timeout=CONNECT_SECONDS_MAX).brokers
     except KafkaException:
         advice = "start it, or correct KAFKA_BOOTSTRAP_SERVERS"
         yield Finding(what="broker", ok=False, found=f"{servers} does not answer", advice=advice)

@@ -37,6 +37,21 @@ def databases() -> dict[str, str]:
     return {**embedded, **given} or dict(_published()["databases"])
 
 
+def addresses() -> dict[str, Any]:
+    """Broker, gateway, sandbox and databases, as `returns up --json` names them.
+
+    Raises Refused when nothing runs.
+    """
+    settings = Settings()
+    live = home.published(home.folder()) or {}
+    return {
+        "kafka": settings.kafka_bootstrap_servers or live.get("kafka") or _published()["kafka"],
+        "gateway": gateway_url(),
+        "sandbox": os.environ.get("SANDBOX_URL") or live.get("sandbox") or settings.sandbox_url,
+        "databases": databases(),
+    }
+
+
 def point_environment() -> None:
     """Name an embedded system in the environment, for what looks only there."""
     found = home.published(home.folder())

@@ -17,31 +17,41 @@ from rich.text import Text
 
 from contracts.money import EXPONENTS
 from services.ops import console, home, system
+from services.ops import running as found
 from services.ops.demo import playing
 from services.ops.demo.bus import Heard
+from services.ops.demo.orders import Json
 from services.ops.demo.scenarios import BY_NAME, SCENARIOS, Scenario
 from services.ops.demo.timeline import STEP_NAMES, Line
 from services.ops.demo.verify import Check
-from services.ops.system import System
 
+ALL = "all"
+BROKERS = {"kafka": "Apache Kafka", "librdkafka": "librdkafka's broker, in memory"}
 WHO_COLUMNS, AMOUNT_COLUMNS = 12, 14
 PEOPLE = {"ReviewDecided": "reviewer", "ReturnRequest": "customer", "CancelReturn": "customer"}
 
 
 @console.in_one_sentence
 def demo(
-    scenario: Annotated[str, typer.Argument(help="One of --list.")] = "jacket",
+    scenario: Annotated[str, typer.Argument(help="One of --list, or `all`.")] = "jacket",
     list_: Annotated[bool, typer.Option("--list", help="Print the scenarios.")] = False,
+    running: Annotated[
+        bool,
+        typer.Option("--running", help="Play on the system that the environment names."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print data, one object a line.")] = False,
 ) -> None:
     """Play a return from request to refund on a system of its own, and verify the end."""
     if list_:
         _print_list(json)
         return
-    if scenario not in BY_NAME:
-        console.say(f"there is no scenario {scenario}: take one of {', '.join(BY_NAME)}")
+    if scenario not in (*BY_NAME, ALL):
+        names = ", ".join((*BY_NAME, ALL))
+        console.say(f"there is no scenario {scenario}: take one of {names}")
         raise typer.Exit(console.WRONG_USE)
-    if not asyncio.run(_run(BY_NAME[scenario], _Teller(json=json))):
+    chosen = SCENARIOS if scenario == ALL else (BY_NAME[scenario],)
+    teller = _Teller(json=json)
+    if not asyncio.run(_on_running(chosen, teller) if running else _on_its_own(chosen, teller)):
         raise typer.Exit(console.FAILED)
 
 
@@ -53,8 +63,8 @@ def _print_list(json: bool) -> None:
             console.out.print(f"[bold]{each.name:18}[/bold] {each.story}", soft_wrap=True)
 
 
-async def _run(scenario: Scenario, teller: _Teller) -> bool:
-    """True when everything that was verified holds."""
+async def _on_its_own(scenarios: Sequence[Scenario], teller: _Teller) -> bool:
+    """Start a system, play on it, stop it. True when everything that was verified holds."""
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir=home.folder()))
     verified = False
     try:
@@ -65,8 +75,8 @@ async def _run(scenario: Scenario, teller: _Teller) -> bool:
                 running = system.running(folder, keep=False, say=console.say)
                 live = await running.__aenter__()
             try:
-                teller.begin(scenario, live, time.monotonic() - started)
-                verified = await _play_and_verify(scenario, live, teller)
+                ready = BROKERS[live.parts.broker_kind], time.monotonic() - started
+                verified = await _play(scenarios, live.addresses, teller, ready)
             finally:
                 await running.__aexit__(None, None, None)
     finally:
@@ -77,10 +87,27 @@ async def _run(scenario: Scenario, teller: _Teller) -> bool:
     return verified
 
 
-async def _play_and_verify(scenario: Scenario, live: System, teller: _Teller) -> bool:
-    found = await playing.play(scenario, live.addresses, tell=teller.tell)
-    teller.end(found)
-    return all(check.holds for check in found)
+async def _on_running(scenarios: Sequence[Scenario], teller: _Teller) -> bool:
+    """Play on the system that the environment names, and leave it running."""
+    async with console.ended_by_signals():
+        return await _play(scenarios, found.addresses(), teller)
+    return False
+
+
+async def _play(
+    scenarios: Sequence[Scenario],
+    addresses: Json,
+    teller: _Teller,
+    ready: tuple[str, float] | None = None,
+) -> bool:
+    """One after the other; `ready` is the broker that was started, and after how many seconds."""
+    verified = True
+    for scenario in scenarios:
+        teller.begin(scenario, ready)
+        checks = await playing.play(scenario, addresses, tell=teller.tell)
+        teller.end(checks)
+        verified = verified and all(check.holds for check in checks)
+    return verified
 
 
 @dataclass(kw_only=True)
@@ -98,17 +125,17 @@ class _Teller:
             transient=True,
         )
 
-    def begin(self, scenario: Scenario, live: System, seconds: float) -> None:
+    def begin(self, scenario: Scenario, ready: tuple[str, float] | None) -> None:
         if self.json:
             return
-        kind = {"kafka": "Apache Kafka", "librdkafka": "librdkafka's broker, in memory"}
-        broker = kind[live.parts.broker_kind]
         console.out.print(f"[bold]{scenario.name}[/bold]: {scenario.story}", soft_wrap=True)
-        console.out.print(
-            f"[dim]five services, {broker}, PostgreSQL and a processor that speaks Stripe's API,"
-            f" ready after {seconds:.1f} s[/dim]\n",
-            soft_wrap=True,
-        )
+        if ready is not None:
+            broker, seconds = ready
+            console.out.print(
+                f"[dim]five services, {broker}, PostgreSQL and a processor that speaks Stripe's"
+                f" API, ready after {seconds:.1f} s[/dim]\n",
+                soft_wrap=True,
+            )
 
     def tell(self, heard: Heard, line: Line) -> None:
         who = PEOPLE.get(type(heard.message).__name__, heard.who)

@@ -1,0 +1,1 @@
+"""One-shot steps that make a deployment: secrets, the broker's users and rights, databases."""
