@@ -6,10 +6,14 @@ from typing import Any
 
 import httpx
 
+from services.chassis import wire
 from services.chassis.errors import Transient
 
 CONNECT_SECONDS_MAX = 3.0
 CALL_SECONDS_MAX = 8.0
+KEEP_SECONDS_MAX = 4.0
+"""Many servers close a connection that was idle for five."""
+CONNECTIONS_MAX = 32
 REASON_LENGTH_MAX = 500
 WAITS = frozenset({401, 403, 407, 408, 425, 429})
 """Our key is wrong, or it is too early: nothing was done, and the same call may work later."""
@@ -30,8 +34,18 @@ class Unclear(Exception):
 
 
 def client(base_url: str) -> httpx.AsyncClient:
+    """Over our own wire; over httpx's where the environment names a proxy."""
+    limits = wire.Limits(
+        connections=CONNECTIONS_MAX,
+        connect_seconds=CONNECT_SECONDS_MAX,
+        read_seconds=CALL_SECONDS_MAX,
+        keep_seconds=KEEP_SECONDS_MAX,
+    )
+    transport = None
+    if not wire.proxied(base_url):
+        transport = wire.Transport(limits, httpx.create_ssl_context())
     timeout = httpx.Timeout(CALL_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
-    return httpx.AsyncClient(base_url=base_url, timeout=timeout)
+    return httpx.AsyncClient(base_url=base_url, timeout=timeout, transport=transport)
 
 
 async def call(

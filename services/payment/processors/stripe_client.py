@@ -6,13 +6,13 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote_plus, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import quote_plus
 
 import httpx
 import stripe
 
 from contracts.assessments import DisputeState
+from services.chassis import wire
 from services.payment.model import (
     PaymentFacts,
     PaymentLook,
@@ -20,7 +20,7 @@ from services.payment.model import (
     SeenRefund,
     SeenStatus,
 )
-from services.payment.processors import errors, wire
+from services.payment.processors import errors
 from services.payment.processors.breaker import Breaker
 from services.payment.processors.port import Listed, ProcessorError, Submission, Trouble, Verdict
 
@@ -71,7 +71,7 @@ class Http(stripe.HTTPXClient):
             read_seconds=READ_SECONDS_MAX,
             keep_seconds=KEEP_SECONDS_MAX,
         )
-        self._proxied = _goes_through_a_proxy(base)
+        self._proxied = wire.proxied(base)
         self._wire = wire.Wire(limits, ssl.create_default_context(cafile=stripe.ca_bundle_path))
 
     async def request_async(
@@ -97,12 +97,6 @@ class Http(stripe.HTTPXClient):
         if post_data:
             arguments["content"] = post_data
         return [(method, url), arguments]
-
-
-def _goes_through_a_proxy(base: str) -> bool:
-    """As the environment says it to httpx, and to everybody else (HTTPS_PROXY, NO_PROXY)."""
-    split = urlsplit(base)
-    return split.scheme in getproxies() and not proxy_bypass(split.netloc)
 
 
 class StripeProcessor:

@@ -1,4 +1,4 @@
-"""The wire to processors against a real socket: what is told when an answer goes wrong."""
+"""The wire to systems outside against a real socket: what is told when an answer goes wrong."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from services.chassis import wire
+from services.chassis.wire import Limits, Wire
 from services.ops.embedded import processes
-from services.payment.processors import wire
-from services.payment.processors.wire import Limits, Wire
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.asyncio
@@ -210,3 +210,41 @@ async def test_an_endless_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None
     async with served(talk) as address:
         with pytest.raises(httpx.RemoteProtocolError):
             await a_wire().request("get", f"{address}/", {})
+
+
+async def test_httpx_speaks_over_the_wire() -> None:
+    asked: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            asked.append(await head_of(reader) + await reader.readexactly(7))
+            writer.write(b'HTTP/1.1 409 Conflict\r\nContent-Length: 8\r\n\r\n{"a": 1}')
+            await writer.drain()
+
+    async with served(talk) as address:
+        transport = wire.Transport(LIMITS, ssl.create_default_context())
+        async with httpx.AsyncClient(base_url=address, transport=transport) as http:
+            for _ in range(2):
+                answer = await http.post("/x?y=1", json={"b": 2}, headers={"Idempotency-Key": "k"})
+                assert (answer.status_code, answer.json()) == (409, {"a": 1})
+    for request in asked:
+        assert request.startswith(b"POST /x?y=1 HTTP/1.1\r\nHost: 127.0.0.1:")
+        assert request.lower().count(b"content-length: 7\r\n") == 1
+        assert b"idempotency-key: k\r\n" in request
+        assert request.endswith(b'\r\n\r\n{"b":2}')
+
+
+async def test_httpx_tells_what_the_wire_tells() -> None:
+    transport = wire.Transport(LIMITS, ssl.create_default_context())
+    async with httpx.AsyncClient(transport=transport) as http:
+        with pytest.raises(httpx.ConnectError):
+            await http.get("http://127.0.0.1:1/")
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with served(silent) as address:
+        transport = wire.Transport(LIMITS, ssl.create_default_context())
+        async with httpx.AsyncClient(base_url=address, transport=transport) as http:
+            with pytest.raises(httpx.ReadTimeout):
+                await http.get("/")

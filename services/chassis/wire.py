@@ -1,4 +1,4 @@
-"""HTTP/1.1 to processors over kept connections, at a sixth of a general client's CPU.
+"""HTTP/1.1 to systems outside over kept connections, at a sixth of a general client's CPU.
 
 Only what a JSON API needs: a form or nothing goes out, a body of known length or in chunks comes
 back. No redirects, cookies, compression or proxies; nothing is ever sent twice. The errors are
@@ -15,11 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httptools
 import httpx
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
+WIRES_OWN = frozenset({"host", "content-length", "accept-encoding", "connection"})
+"""Headers that the wire writes by itself, or that offer what it cannot do."""
 PORTS = {"http": 80, "https": 443}
 Answer = tuple[bytes, int, dict[str, str]]
 """body, status, headers by their names in lower case"""
@@ -117,6 +120,29 @@ class Wire:
         for connections in self._idle.values():
             while connections:
                 connections.pop().close()
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """The wire under httpx's own client: ``httpx.AsyncClient(transport=…)``."""
+
+    def __init__(self, limits: Limits, tls: ssl.SSLContext) -> None:
+        self._wire = Wire(limits, tls)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        headers = {name: value for name, value in request.headers.items() if name not in WIRES_OWN}
+        body, status, answered = await self._wire.request(
+            request.method, str(request.url), headers, await request.aread()
+        )
+        return httpx.Response(status, headers=answered, content=body)
+
+    async def aclose(self) -> None:
+        self._wire.close()
+
+
+def proxied(url: str) -> bool:
+    """As the environment says it to httpx, and to everybody else (HTTPS_PROXY, NO_PROXY)."""
+    split = urlsplit(url)
+    return split.scheme in getproxies() and not proxy_bypass(split.netloc)
 
 
 def _head(
