@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import asyncpg
@@ -17,12 +18,43 @@ FROZEN_SECONDS_MAX = 30
 CONNECT_SECONDS_MAX = 5
 
 
+@cache
+def counting(service: str) -> type[asyncpg.Connection[Any]]:
+    """A connection that counts its round trips (`returns_sql_round_trips_total`)."""
+    trips = telemetry.ROUND_TRIPS.labels(service)
+
+    class Counting(asyncpg.Connection):
+        async def execute(self, *arguments: Any, **named: Any) -> str:
+            trips.inc()
+            return await super().execute(*arguments, **named)
+
+        async def executemany(self, *arguments: Any, **named: Any) -> None:
+            trips.inc()
+            await super().executemany(*arguments, **named)
+
+        async def fetch(self, *arguments: Any, **named: Any) -> list[Any]:
+            trips.inc()
+            rows: list[Any] = await super().fetch(*arguments, **named)
+            return rows
+
+        async def fetchrow(self, *arguments: Any, **named: Any) -> Any:
+            trips.inc()
+            return await super().fetchrow(*arguments, **named)
+
+        async def fetchval(self, *arguments: Any, **named: Any) -> Any:
+            trips.inc()
+            return await super().fetchval(*arguments, **named)
+
+    return Counting
+
+
 async def connect_pool(url: str, service: str, *, size: int = POOL_CONNECTIONS_MAX) -> Any:
     """A pool of at most `size` connections. It connects when asked for one, so it never waits."""
     return await asyncpg.create_pool(
         url,
         min_size=0,
         max_size=size,
+        connection_class=counting(service),
         reset=_leave_as_it_is,
         timeout=CONNECT_SECONDS_MAX,
         command_timeout=STATEMENT_SECONDS_MAX,
@@ -50,6 +82,7 @@ async def connect(url: str, service: str) -> Any:
     """One connection of its own, for listening and session locks. Raises OSError and the like."""
     return await asyncpg.connect(
         url,
+        connection_class=counting(service),
         timeout=CONNECT_SECONDS_MAX,
         command_timeout=STATEMENT_SECONDS_MAX,
         server_settings={

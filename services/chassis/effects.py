@@ -28,6 +28,9 @@ RENEW_SECONDS = 5.0
 EXECUTOR_SECONDS_MAX = 60.0
 POLL_SECONDS_MAX = 0.5
 OUTCOMES_MAX = 200
+BUSY_EFFECTS_MIN = 4
+GATHER_SECONDS = 0.01
+"""While others are under way, an outcome waits this long for theirs: one transaction for all."""
 BACKOFF_SECONDS_MIN = 0.2
 BACKOFF_SECONDS_MAX = 30.0
 ERROR_LENGTH_MAX = 500
@@ -78,6 +81,8 @@ class Effects:
         self._running: set[asyncio.Task[None]] = set()
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
         self._held: dict[str, UUID] = {}
+        self._more = False
+        """Whether more was due than there was room for."""
 
     def wake(self) -> None:
         """There may be something to carry out."""
@@ -134,6 +139,7 @@ class Effects:
         if free <= 0:
             return 0
         rows = await self._claim(free)
+        self._more = len(rows) == free
         for row in rows:
             self._held[row["id"]] = row["lease_token"]
             task = asyncio.create_task(self._bring_outcome(row))
@@ -148,7 +154,8 @@ class Effects:
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._wake.set()
+        if self._more:
+            self._wake.set()
 
     async def _bring_outcome(self, row: Any) -> None:
         await self._outcomes.put(await self._carry_out(row))
@@ -179,6 +186,8 @@ class Effects:
         """Outcomes that came in while a transaction ran go into the next one together."""
         while True:
             batch = [await self._outcomes.get()]
+            if len(self._running) >= BUSY_EFFECTS_MIN:
+                await asyncio.sleep(GATHER_SECONDS)
             while not self._outcomes.empty() and len(batch) < OUTCOMES_MAX:
                 batch.append(self._outcomes.get_nowait())
             await self._settle_at_last(batch)

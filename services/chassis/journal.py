@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -114,15 +115,21 @@ def joined(parts: Sequence[tuple[str, Sequence[Any]]]) -> tuple[str, list[Any]]:
 
     Only what a batch needs is sent, so a batch without messages to publish notifies nobody.
     """
+    shape = tuple((text, len(columns)) for text, columns in parts)
+    return _joined(shape), [column for _, columns in parts for column in columns]
+
+
+@cache
+def _joined(shape: tuple[tuple[str, int], ...]) -> str:
+    """The statement for these (text, number of arguments); there are few combinations."""
     texts: list[str] = []
-    arguments: list[Any] = []
-    counted = "0"
-    for number, (text, columns) in enumerate(parts):
+    counted, before = "0", 0
+    for number, (text, count) in enumerate(shape):
         if text is parking.TAKE_UP:
             counted = f"(SELECT count(*) FROM part{number})"
-        texts.append(f"part{number} AS ({_shifted(text, len(arguments))})")
-        arguments.extend(columns)
-    return f"WITH {', '.join(texts)} SELECT {counted}::int", arguments
+        texts.append(f"part{number} AS ({_shifted(text, before)})")
+        before += count
+    return f"WITH {', '.join(texts)} SELECT {counted}::int"
 
 
 def _shifted(text: str, by: int) -> str:

@@ -58,6 +58,7 @@ BATCH_MESSAGES = Histogram(
 OUTBOX_ROWS = Gauge("returns_outbox_rows", "Rows that the relay took last", ["service"])
 OUTBOX_SECONDS = Gauge("returns_outbox_age_seconds", "Age of the oldest of them", ["service"])
 RELAYED = Counter("returns_messages_relayed", "Messages that the broker has taken", ["service"])
+ROUND_TRIPS = Counter("returns_sql_round_trips", "Statements sent to the store", ["service"])
 EFFECTS = Counter("returns_effects", "Effects carried out", ["service", "kind", "outcome"])
 STALLED = Counter("returns_batches_stalled", "Batches that had to come again", ["service"])
 

@@ -23,6 +23,10 @@ from tests.benchmarks.w1 import Driver, Measured
 
 IDLE_RETURNS = 50
 WARM_UP_RETURNS = 100
+STEADY_SECONDS = 10
+STEADY_SHARE = 0.5
+"""Of the rate under full load: how many come in per second when latency is measured again."""
+STEADY_RETURNS_MAX = 1000
 MESSAGES_PER_RETURN = 20
 """About as many as a return causes; the bare pipeline handles as many."""
 
@@ -57,6 +61,7 @@ async def _run(count: int, at_once: int, console: Console) -> report.Report:
             ready_seconds = time.monotonic() - began
             driver = Driver(addresses=system.addresses)
             idle, busy, used = await _w1(system, driver, count, at_once, progress)
+            steady = await _steady(driver, busy.per_second * STEADY_SHARE, progress)
             wrong = await _paid_wrong(driver)
             bare_rate = await _bare(system, count * MESSAGES_PER_RETURN, progress)
             return report.Report(
@@ -64,6 +69,7 @@ async def _run(count: int, at_once: int, console: Console) -> report.Report:
                 ready_seconds=ready_seconds,
                 idle=idle,
                 busy=busy,
+                steady=steady,
                 usage=used,
                 bare_per_second=bare_rate,
                 paid_wrong=wrong,
@@ -87,6 +93,16 @@ async def _w1(
     busy = await driver.run(many, at_once=at_once, say=lambda n: progress.advance(task, n))
     after = await usage.now(system)
     return idle, busy, after.since(before)
+
+
+async def _steady(driver: Driver, per_second: float, progress: Progress) -> Measured:
+    """Requests at a constant rate, whatever became of those before."""
+    count = min(round(per_second * STEADY_SECONDS) + 1, STEADY_RETURNS_MAX)
+    task = progress.add_task(f"{per_second:.0f} a second", total=2 * count)
+    await driver.prepare(count, lambda n: progress.advance(task, n))
+    return await driver.run(
+        driver.orders[-count:], per_second=per_second, say=lambda n: progress.advance(task, n)
+    )
 
 
 async def _paid_wrong(driver: Driver) -> int:

@@ -14,6 +14,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from contracts.topics import TOPICS
 
 MEBIBYTE = 1024 * 1024
+COUNTED = (
+    "returns_batch_messages_count",
+    "returns_batch_messages_sum",
+    "returns_sql_round_trips_total",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +35,8 @@ class Usage:
     """Transactions of the pipeline, by service."""
     handled: dict[str, float] = field(default_factory=dict)
     """Messages in them, by service."""
+    round_trips: dict[str, float] = field(default_factory=dict)
+    """Statements sent to the store, of every kind, by service."""
 
     def since(self, before: Usage) -> Usage:
         return Usage(
@@ -41,6 +48,7 @@ class Usage:
             message_bytes=self.message_bytes - before.message_bytes,
             batches=_less(self.batches, before.batches),
             handled=_less(self.handled, before.handled),
+            round_trips=_less(self.round_trips, before.round_trips),
         )
 
 
@@ -58,7 +66,7 @@ async def now(system: Any) -> Usage:
             processes[name] = [root, *root.children(recursive=True)]
     processes["driver"] = [psutil.Process()]
     commits, wal_bytes = await _postgres(addresses["databases"])
-    batches, handled = await _batches(addresses)
+    counted = await _counted(addresses)
     return Usage(
         cpu_seconds={name: sum(map(_cpu, group)) for name, group in processes.items()},
         resident_mib={
@@ -70,23 +78,24 @@ async def now(system: Any) -> Usage:
         wal_bytes=wal_bytes,
         messages=await _messages(addresses["kafka"]),
         message_bytes=_log_bytes(Path(addresses["home"]) / "kafka"),
-        batches=batches,
-        handled=handled,
+        batches=counted["returns_batch_messages_count"],
+        handled=counted["returns_batch_messages_sum"],
+        round_trips=counted["returns_sql_round_trips_total"],
     )
 
 
-async def _batches(addresses: dict[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
-    """How many batches each service has handled, and how many messages were in them."""
-    batches, handled = {}, {}
+async def _counted(addresses: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Metric -> service -> its value now."""
+    counted: dict[str, dict[str, float]] = {name: {} for name in COUNTED}
     async with httpx.AsyncClient(timeout=10) as client:
-        for name in addresses["databases"]:
-            page = (await client.get(f"{addresses[name]}/metrics")).text
+        for service in addresses["databases"]:
+            page = (await client.get(f"{addresses[service]}/metrics")).text
             for line in page.splitlines():
-                if line.startswith("returns_batch_messages_count{"):
-                    batches[name] = float(line.rpartition(" ")[2])
-                elif line.startswith("returns_batch_messages_sum{"):
-                    handled[name] = float(line.rpartition(" ")[2])
-    return batches, handled
+                name = line.partition("{")[0]
+                if name in counted:
+                    value = float(line.rpartition(" ")[2])
+                    counted[name][service] = counted[name].get(service, 0) + value
+    return counted
 
 
 def _cpu(process: psutil.Process) -> float:

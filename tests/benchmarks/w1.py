@@ -90,9 +90,18 @@ class Driver:
             await connection.close()
 
     async def run(
-        self, orders: list[Json], *, at_once: int, say: Callable[[int], None]
+        self,
+        orders: list[Json],
+        *,
+        at_once: int | None = None,
+        per_second: float | None = None,
+        say: Callable[[int], None],
     ) -> Measured:
-        """Bring one return of each order to its end, `at_once` of them under way."""
+        """Bring one return of each order to its end.
+
+        `at_once` of them are under way, or `per_second` come in whatever became of those before
+        (then a latency counts from the instant at which the request was due).
+        """
         measured = Measured()
         consumer = AIOKafkaConsumer(
             *LISTENS,
@@ -103,23 +112,27 @@ class Driver:
         )
         await consumer.start()
         await consumer.seek_to_end()
-        gate = asyncio.Semaphore(at_once)
+        gate = asyncio.Semaphore(at_once or len(orders))
         async with self._producer() as send:
             started = self._last = time.monotonic()
             hearing = asyncio.create_task(self._hear(consumer, send, measured, started))
 
-            async def bring(order: Json) -> None:
+            async def bring(number: int, order: Json) -> None:
                 async with gate:
+                    due = started + number / per_second if per_second else time.monotonic()
+                    await asyncio.sleep(max(due - time.monotonic(), 0))
                     request = self._request(order)
                     return_id = request["return_id"]
                     self._done[return_id] = asyncio.Event()
-                    self._asked[return_id] = (time.monotonic(), order)
+                    self._asked[return_id] = (due, order)
                     await send("returns.requests", "ReturnRequest", request, order["order_id"])
                     await self._done[return_id].wait()
                     say(1)
 
             try:
-                bringing = asyncio.ensure_future(asyncio.gather(*(bring(o) for o in orders)))
+                bringing = asyncio.ensure_future(
+                    asyncio.gather(*(bring(number, order) for number, order in enumerate(orders)))
+                )
                 both: set[asyncio.Future[Any]] = {bringing, hearing}
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
                 if hearing.done():
