@@ -71,6 +71,7 @@ class Address(Part):
 class Buyer(Part):
     customer_id: Identifier
     email: Text
+    phone: Text | None = None
     type: BuyerType = BuyerType.CONSUMER
     country: CountryCode
     region: Identifier | None = None
@@ -117,6 +118,8 @@ class Payment(Part):
     method: PaymentMethod
     network: Text | None = None
     last4: Text | None = None
+    fingerprint: Identifier | None = None
+    """The processor's name for the card itself, the same for every account that uses it."""
     captured: MinorUnits
     captured_at: Instant
 

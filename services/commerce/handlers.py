@@ -14,6 +14,7 @@ from contracts.reviews import ReviewDecided
 from services.chassis.service import Handler
 from services.commerce import messages
 from services.commerce.decide import intake, table
+from services.commerce.decide.money import says_not_received
 from services.commerce.model import ORDER_WAIT, PARKED_WAIT
 from services.commerce.papers import Dossier, Order
 from services.commerce.store import CommerceWork
@@ -65,7 +66,9 @@ def on_dispute(work: CommerceWork, message: DisputeOpened) -> None:
     closed = isinstance(message, DisputeClosed)
     disputes = without if closed else (*without, message.payment_id)
     changed = Order(order.order_id, order.version, order.paper, disputes)
-    work.put_order(changed, counted=not closed)
+    new = not closed and message.payment_id not in order.disputes
+    never_came = new and says_not_received(message, order.snapshot)
+    work.put_order(changed, counted=new, not_received=never_came)
     _each(work, work.of_order(message.order_id), message)
 
 

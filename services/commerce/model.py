@@ -19,7 +19,7 @@ from contracts.decisions import (
 )
 from contracts.lifecycle import Party, Status
 from contracts.requests import Method
-from contracts.reviews import ReviewDecided
+from contracts.reviews import ReviewDecided, ReviewDecision
 from services.commerce.judgement import Released
 
 ORDER_WAIT = timedelta(seconds=10)
@@ -195,6 +195,19 @@ class Promise(Part):
     """Codes of the findings that spoke against it."""
 
 
+class Verdict(Part):
+    """What a person last decided about this return."""
+
+    sequence: int
+    asked_because: EscalationReason
+    decided: ReviewDecision
+    calculated: int
+    """Minor units that the case showed."""
+    paid: int
+    currency: str
+    decided_at: datetime
+
+
 class Reversal(Part):
     reversal_id: str
     amount: int
@@ -221,6 +234,7 @@ class Return(Part):
     reason: str = "other"
     value: int = 0
     """What the return is about, in minor units of the order; for the customer's history."""
+    verdict: Verdict | None = None
     abuse: bool = False
     """A person refused it for fraud."""
     promise: Promise | None = None

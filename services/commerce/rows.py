@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from contracts.base import Message
 from contracts.decisions import ReturnDecisionMade
 from contracts.orders import OrderSnapshot
-from contracts.requests import Reason, ReturnRequest
+from contracts.requests import ReturnRequest
 from services.commerce import messages
-from services.commerce.judgement import PastReturn
 from services.commerce.model import Return
 from services.commerce.papers import Dossier, Facts, Order, Paper
-
-
-def past_of(current: Return) -> PastReturn:
-    return PastReturn(
-        requested_at=current.requested_at,
-        order_id=current.order_id,
-        skus=current.skus,
-        value=current.value,
-        status=str(current.shown.status) if current.shown is not None else str(current.state),
-        reason=Reason(current.reason),
-    )
-
-
-def returns(rows: Iterable[Any]) -> Iterator[Any]:
-    return (row for row in rows if row["return_id"] is not None)
-
-
-def past_return(row: Any, currency: str) -> PastReturn:
-    """Amounts in another currency than the order's say nothing about its value."""
-    return PastReturn(
-        requested_at=row["requested_at"],
-        order_id=row["order_id"],
-        skus=tuple(row["skus"]),
-        value=row["value"] if row["currency"] in (None, currency) else 0,
-        status=row["status"],
-        reason=Reason(row["reason"]),
-    )
 
 
 def read_order(row: Any) -> Order:

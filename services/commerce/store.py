@@ -6,10 +6,12 @@ has its own id as key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.decisions import EscalationReason
 from contracts.fulfillment import (
     ReturnDelivered,
     ReturnLabelIssued,
@@ -24,16 +26,16 @@ from services.chassis.decision import Decision
 from services.chassis.errors import Conflict
 from services.chassis.journal import joined
 from services.chassis.work import AnyConnection, IdentityMap, Received, UnitOfWork
-from services.commerce import messages, rows
+from services.commerce import history, links, messages, rows
 from services.commerce.decide import promises
 from services.commerce.decide.draft import Desk
 from services.commerce.decide.intake import matches
-from services.commerce.judgement import History, OrdersOfTheYear
-from services.commerce.model import HISTORY_AGE_MAX, Promise, Return
+from services.commerce.history import Past
+from services.commerce.judgement import History, Precedent
+from services.commerce.model import Promise, Return
 from services.commerce.papers import Dossier, Order
 from services.commerce.policy.versions import Versions
 
-RETURNS_OF_CUSTOMER_MAX = 200
 ROUTINE = (
     OrderSnapshot,
     ReturnRequest,
@@ -78,43 +80,25 @@ SELECT r.order_key, r.document, r.request, r.facts, (
 FROM returns r WHERE r.order_key = ANY($1::text[]) OR r.return_id = ANY($1::text[])
 """
 
-# Other orders of these customers may change at the same time: history is read as it stands.
-LOAD_HISTORY = """
-WITH customers AS MATERIALIZED (
-    SELECT DISTINCT customer_id FROM orders WHERE order_id = ANY($1::text[])
-)
-SELECT o.customer_id, NULL AS return_id, NULL AS order_id, NULL::timestamptz AS requested_at,
-    NULL::text[] AS skus, o.currency, sum(o.value)::bigint AS value, NULL AS status,
-    NULL AS reason, false AS abuse, count(*)::int AS orders,
-    sum(o.disputes_counted)::int AS disputes
-FROM customers JOIN orders o USING (customer_id) WHERE o.placed_at >= $2
-GROUP BY o.customer_id, o.currency
-UNION ALL
-SELECT c.customer_id, r.return_id, r.order_id, r.requested_at, r.skus, r.currency, r.value,
-    r.status, r.reason, r.abuse, 0, 0
-FROM customers c CROSS JOIN LATERAL (
-    SELECT * FROM returns WHERE returns.customer_id = c.customer_id
-        AND returns.requested_at >= $2 AND NOT returns.test
-    ORDER BY returns.requested_at DESC LIMIT $3
-) r
-"""
-
 # Under the orders' locks. An older snapshot never replaces a newer one.
 SAVE_ORDERS = """
 INSERT INTO orders (order_id, version, order_number, email, customer_id, placed_at, currency,
-    value, disputes_counted, disputes, document)
+    value, disputes_counted, not_received, disputes, fingerprints, document)
 SELECT order_id, version, order_number, email, customer_id, placed_at, currency, value, counted,
-    string_to_array(disputes, chr(31)), document
+    not_received, string_to_array(disputes, chr(31)), string_to_array(fingerprints, chr(31)),
+    document
 FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
-    $7::text[], $8::bigint[], $9::integer[], $10::text[], $11::json[])
+    $7::text[], $8::bigint[], $9::integer[], $10::integer[], $11::text[], $12::text[],
+    $13::json[])
     AS new (order_id, version, order_number, email, customer_id, placed_at, currency, value,
-    counted, disputes, document)
+    counted, not_received, disputes, fingerprints, document)
 ON CONFLICT (order_id) DO UPDATE SET version = EXCLUDED.version,
     order_number = EXCLUDED.order_number, email = EXCLUDED.email,
     customer_id = EXCLUDED.customer_id, placed_at = EXCLUDED.placed_at,
     currency = EXCLUDED.currency, value = EXCLUDED.value, document = EXCLUDED.document,
-    disputes = EXCLUDED.disputes,
-    disputes_counted = orders.disputes_counted + EXCLUDED.disputes_counted
+    disputes = EXCLUDED.disputes, fingerprints = EXCLUDED.fingerprints,
+    disputes_counted = orders.disputes_counted + EXCLUDED.disputes_counted,
+    not_received = orders.not_received + EXCLUDED.not_received
 WHERE orders.version <= EXCLUDED.version
 """
 
@@ -184,8 +168,9 @@ class CommerceWork(UnitOfWork):
     _by_customer: dict[str, dict[str, None]] = field(default_factory=dict)
     _claims: dict[str, Dossier] = field(default_factory=dict)
     _quoted: dict[str, Quote] = field(default_factory=dict)
-    _past: dict[str, list[Any]] | None = None
-    _disputed: dict[str, int] = field(default_factory=dict)
+    _past: Past | None = None
+    _disputed: Counter[str] = field(default_factory=Counter)
+    _not_received: Counter[str] = field(default_factory=Counter)
 
     # What handlers look up.
 
@@ -231,6 +216,7 @@ class CommerceWork(UnitOfWork):
             order=order,
             others=others,
             history=self.history,
+            precedents=self.precedents,
             notify=self.notify,
         )
 
@@ -247,34 +233,20 @@ class CommerceWork(UnitOfWork):
         """Returns and orders of the customer in the last twelve months, test returns apart."""
         if self._past is None:
             return None
-        found = self._past.get(order.buyer.customer_id, [])
-        returns = list(rows.returns(found))
-        past = {row["return_id"]: rows.past_return(row, order.currency) for row in returns}
-        abuse = {row["return_id"] for row in returns if row["abuse"]}
-        for id_ in self._by_customer.get(order.buyer.customer_id, {}):
-            changed = self.returns[id_].current
-            if not changed.test:
-                past[id_] = rows.past_of(changed)
-        past.pop(current.return_id, None)
-        orders = [row for row in found if row["return_id"] is None]
-        return History(
-            returns=tuple(sorted(past.values(), key=lambda each: each.requested_at)),
-            orders=OrdersOfTheYear(
-                count=max(sum(row["orders"] for row in orders), 1),
-                value=sum(row["value"] for row in orders if row["currency"] == order.currency)
-                or Order.of(order).value,
-            ),
-            confirmed_abuse=len(abuse - {current.return_id}),
-            disputes=sum(row["disputes"] for row in orders),
-            weight_deviation_bps=current.weight_deviation_bps,
-        )
+        ids = self._by_customer.get(order.buyer.customer_id, {})
+        changed = [self.returns[id_].current for id_ in ids]
+        return self._past.history(current, order, changed, Order.of(order).value)
+
+    def precedents(self, current: Return, reason: EscalationReason) -> tuple[Precedent, ...]:
+        return self._past.precedents(current, reason) if self._past is not None else ()
 
     # What handlers leave behind.
 
-    def put_order(self, order: Order, *, counted: bool = False) -> None:
+    def put_order(self, order: Order, *, counted: bool = False, not_received: bool = False) -> None:
+        """`counted`: with one more dispute, which may say that the goods never came."""
         self.orders.put(order)
-        if counted:
-            self._disputed[order.order_id] = self._disputed.get(order.order_id, 0) + 1
+        self._disputed[order.order_id] += counted
+        self._not_received[order.order_id] += not_received
 
     def settle(self, decision: Decision[Dossier]) -> None:
         """Keep a decision's state and record what follows, under the key of its order."""
@@ -330,18 +302,17 @@ class CommerceWork(UnitOfWork):
 
     async def load_history(self, connection: AnyConnection, keys: Sequence[str]) -> None:
         """What the customers of these orders have bought and sent back."""
-        since = self.now - HISTORY_AGE_MAX
-        self._past = {}
-        for row in await connection.fetch(LOAD_HISTORY, keys, since, RETURNS_OF_CUSTOMER_MAX):
-            self._past.setdefault(row["customer_id"], []).append(row)
+        self._past = await history.load(connection, keys, self.now)
 
     async def save(self, connection: AnyConnection) -> None:
         changed = self.returns.changed()
         made = [(each, made) for each in changed for made in each.made]
         parts = [
             (SAVE_ORDERS, self._order_columns(self.orders.changed())),
+            (history.SAVE_LINKS, self._link_columns(self.orders.changed())),
             (SAVE_RETURNS, rows.columns(rows.return_row(each, self._stored) for each in changed)),
             (INSERT_DECISIONS, rows.columns(rows.decision_row(each, one) for each, one in made)),
+            (history.INSERT_VERDICTS, rows.columns(self._verdicts(changed))),
             (INSERT_QUOTES, rows.columns(rows.quote_row(each) for each in self.quotes)),
         ]
         parts = [part for part in parts if part[1] and part[1][0]]
@@ -360,12 +331,29 @@ class CommerceWork(UnitOfWork):
                 each.snapshot.placed_at,
                 each.snapshot.currency,
                 each.value,
-                self._disputed.get(each.order_id, 0),
+                self._disputed[each.order_id],
+                self._not_received[each.order_id],
                 "\x1f".join(each.disputes),
+                "\x1f".join(links.fingerprints(each.snapshot)),
                 each.paper.text,
             )
             for each in changed
         )
+
+    def _link_columns(self, changed: Iterable[Order]) -> Sequence[list[Any]]:
+        return rows.columns(
+            (fingerprint, each.snapshot.buyer.customer_id)
+            for each in changed
+            for fingerprint in links.fingerprints(each.snapshot)
+        )
+
+    def _verdicts(self, changed: Iterable[Dossier]) -> Iterator[tuple[Any, ...]]:
+        """What people decided in this batch; test returns count nowhere."""
+        for each in changed:
+            stored = self._stored.get(each.return_id)
+            known = stored.current.verdict if stored is not None else None
+            if each.current.verdict not in (None, known) and not each.current.test:
+                yield history.verdict_row(each.current)
 
 
 async def find_order(connection: AnyConnection, order_number: str) -> Sequence[Any]:

@@ -21,7 +21,7 @@ from contracts.requests import Requester, ReturnRequest, VerifiedBy
 from services.chassis.decision import Deadline, Decision, Effect
 from services.commerce import judgement, messages, status
 from services.commerce.decide import terms
-from services.commerce.judgement import Case, History
+from services.commerce.judgement import Case, History, Precedent
 from services.commerce.model import (
     CLOSED,
     HERE,
@@ -67,6 +67,10 @@ class Desk:
     others: tuple[Dossier, ...] = ()
     """Other returns of the same order."""
     history: Callable[[Return, OrderSnapshot], History | None] = lambda current, order: None
+    precedents: Callable[[Return, EscalationReason], tuple[Precedent, ...]] = (
+        lambda current, reason: ()
+    )
+    """What people decided in cases like this one."""
     notify: bool = False
     """Whether e-mail can be sent."""
 
@@ -312,6 +316,9 @@ class Draft:
 
     def decided(self, made: ReturnDecisionMade) -> None:
         """Publish a decision and take it as the one that stands."""
+        if made.escalation is not None:
+            alike = self.desk.precedents(self.current, made.escalation.reason)
+            made = judgement.with_precedents(made, alike)
         if not self.move(EVENT_OF[made.decision]):
             return
         self.made.append(made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.decisions import EscalationReason, RefundVoided
+from contracts.orders import OrderSnapshot
 from contracts.payment import (
     DisputeClosed,
     DisputeOpened,
@@ -37,6 +38,8 @@ OVERTAKEN = {
     (Money.VOIDING, Money.UNDER_WAY),
 }
 """(where a refund is, what a late message says): it does not go back."""
+NOT_RECEIVED = frozenset({"product_not_received", "not_received", "goods_not_received"})
+"""What processors call a dispute about goods that never came."""
 
 
 def reserved(draft: Draft, message: RefundReserved) -> None:
@@ -129,6 +132,13 @@ def dispute_opened(draft: Draft, message: DisputeOpened) -> None:
     }
     draft.escalate(EscalationReason.PAYMENT_NOT_REFUNDABLE, told)
     draft.show()
+
+
+def says_not_received(message: DisputeOpened, order: OrderSnapshot) -> bool:
+    """Whether the buyer claims that nothing came although a carrier has scanned a delivery."""
+    reason = (message.reason or "").lower().replace(" ", "_")
+    scanned = any(each.delivered_at is not None for each in order.deliveries)
+    return reason in NOT_RECEIVED and scanned
 
 
 def _concerns(draft: Draft, payment_id: str) -> bool:

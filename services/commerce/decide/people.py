@@ -34,6 +34,7 @@ from services.commerce.model import (
     ReplacementState,
     Reversal,
     State,
+    Verdict,
 )
 from services.commerce.papers import Paper, with_evidence
 from services.commerce.policy.model import Reversal as ReversalPolicy
@@ -128,11 +129,29 @@ def _verdict(draft: Draft, message: ReviewDecided, standing: ReturnDecisionMade)
         draft.decided(made.decision)
         return
     suspected = current.escalation is EscalationReason.FRAUD_SUSPECTED
+    draft.change(verdict=_as_verdict(standing, message, made))
     draft.decided(made)
     if message.decision is ReviewDecision.REJECT:
         draft.change(abuse=suspected)
     if made.decision is Outcome.APPROVED:
         _as_approved(draft, message)
+
+
+def _as_verdict(
+    standing: ReturnDecisionMade, message: ReviewDecided, made: ReturnDecisionMade
+) -> Verdict | None:
+    """What is told of it beside the next case like it."""
+    if standing.escalation is None or made.currency is None:
+        return None
+    return Verdict(
+        sequence=made.sequence,
+        asked_because=standing.escalation.reason,
+        decided=message.decision,
+        calculated=standing.refund.total if standing.refund is not None else 0,
+        paid=made.refund.total if made.refund is not None else 0,
+        currency=made.currency,
+        decided_at=message.decided_at,
+    )
 
 
 def _as_approved(draft: Draft, message: ReviewDecided) -> None:

@@ -13,6 +13,7 @@ from contracts.requests import Method
 from contracts.reviews import ReviewDecided
 from services.commerce.judgement import (
     approval,
+    cases,
     deciding,
     inspection,
     reviewing,
@@ -25,6 +26,7 @@ from services.commerce.judgement.case import (
     NotAllowed,
     OrdersOfTheYear,
     PastReturn,
+    Precedent,
     Released,
 )
 from services.commerce.judgement.counterfactual import smallest_change
@@ -35,6 +37,7 @@ __all__ = [
     "NotAllowed",
     "OrdersOfTheYear",
     "PastReturn",
+    "Precedent",
     "Released",
     "customer_sentence",
     "escalate",
@@ -45,6 +48,7 @@ __all__ = [
     "reviewer_paragraph",
     "settle_by",
     "stale",
+    "with_precedents",
     "without",
 ]
 
@@ -121,6 +125,13 @@ def escalate(
 ) -> ReturnDecisionMade:
     """A standing decision that now needs a person; amounts, units and settlement are kept."""
     return approval.escalate(case, standing, reason, context=context, findings=findings)
+
+
+def with_precedents(
+    decision: ReturnDecisionMade, precedents: tuple[Precedent, ...]
+) -> ReturnDecisionMade:
+    """An escalated decision that shows how people decided cases like it; told once, then kept."""
+    return cases.with_precedents(decision, precedents)
 
 
 def settle_by(

@@ -16,6 +16,7 @@ from contracts.base import (
     MinorUnits,
     Ordinal,
     Part,
+    ReturnId,
     SignedMinorUnits,
     Text,
 )
@@ -30,6 +31,7 @@ from contracts.decisions import (
 from contracts.fulfillment import ReturnInspected
 from contracts.orders import OrderSnapshot
 from contracts.requests import Reason, ReturnRequest
+from contracts.reviews import ReviewDecision
 from services.commerce.policy.model import Policy
 
 
@@ -100,6 +102,21 @@ class Case(Part):
     sent_at: Instant | None = None
     """Proof of sending: the carrier's first scan, or a document that a person accepted."""
     received_at: Instant | None = None
+
+
+class Precedent(Part):
+    """How a person decided a case like this one. Nothing in it says whose it was."""
+
+    return_id: ReturnId
+    decided: ReviewDecision
+    reason: Reason
+    skus: tuple[Identifier, ...] = ()
+    calculated: MinorUnits
+    paid: MinorUnits
+    currency: Text
+    decided_at: Instant
+    alike: tuple[Text, ...] = ()
+    """In what it is like this case."""
 
 
 class Released(Part):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -20,13 +20,14 @@ from contracts.decisions import (
 from contracts.fulfillment import ReturnInspected
 from contracts.orders import OrderSnapshot
 from services.commerce.judgement import choices, money, trace
-from services.commerce.judgement.case import Case
+from services.commerce.judgement.case import Case, Precedent
 from services.commerce.judgement.judged import Judged
 from services.commerce.policy import weights
 
 Reason = EscalationReason
 SIGNALS_SHOWN_MAX = 5
 FIRST_APPROVAL = "first_approval"
+PRECEDENTS = "similar_cases"
 PASSING = frozenset({"stale_review", "not_allowed", "second_reviewer_needed"})
 """Findings about the reviewing itself: they change nothing of what is judged."""
 
@@ -139,7 +140,8 @@ def escalated(
     if basis.refundable is not None:
         recommended = min(recommended, basis.refundable)
     reasons = _reasons(decision, reason)
-    gathered = _context(case, order, reasons, basis) | dict(context or {})
+    gathered = _context(case, order, reasons, basis) | _precedents_told(case, reason)
+    gathered |= dict(context or {})
     offered = choices.of(
         case, decision, reason, basis.judged, value_may_be_deducted=basis.value_may_be_deducted
     )
@@ -163,6 +165,27 @@ def escalated(
         case=shown,
     )
     return remembering(case, sealed(decision.model_copy(update={"escalation": escalation})))
+
+
+def with_precedents(
+    decision: ReturnDecisionMade, precedents: Sequence[Precedent]
+) -> ReturnDecisionMade:
+    escalation = decision.escalation
+    if escalation is None or PRECEDENTS in escalation.context or not precedents:
+        return decision
+    shown = [_plain(each) for each in precedents]
+    context = escalation.context | {PRECEDENTS: shown}
+    told = escalation.model_copy(update={"context": context})
+    return sealed(decision.model_copy(update={"escalation": told}))
+
+
+def _precedents_told(case: Case, reason: Reason) -> dict[str, object]:
+    """Those that the case showed already: new ones elsewhere change nothing of what was seen."""
+    before = trace.own(case)
+    told = before.escalation if before is not None else None
+    if told is None or told.reason is not reason or PRECEDENTS not in told.context:
+        return {}
+    return {PRECEDENTS: told.context[PRECEDENTS]}
 
 
 def remembering(case: Case, decision: ReturnDecisionMade) -> ReturnDecisionMade:
