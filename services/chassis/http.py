@@ -31,6 +31,33 @@ TITLES = {
 }
 
 
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+UNREADABLE_BODY = "There was an error parsing the body"
+"""What FastAPI says of a body that breaks its parser, such as one nested too deeply."""
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a call: the problems that it may answer, for its OpenAPI document."""
+    content = {PROBLEM: {"schema": PROBLEM_SCHEMA}}
+    return {status: {"description": TITLES[status], "content": content} for status in statuses}
+
+
 class Problem(HTTPException):
     """An answer in problem+json; `errors` is a list of (field, message)."""
 
@@ -109,7 +136,8 @@ class BodyLimit:
 
 def create_app(title: str, **arguments: Any) -> FastAPI:
     """A FastAPI app whose every error is problem+json, with /healthz and /metrics."""
-    app = FastAPI(title=title, **{"redoc_url": None, **arguments})
+    anywhere = problems(400, 413, 422, 503)
+    app = FastAPI(title=title, **{"redoc_url": None, "responses": anywhere, **arguments})
     app.add_middleware(BodyLimit)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(StarletteHTTPException, _on_http)
@@ -127,6 +155,8 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
+    if error.status_code == 400 and error.detail == UNREADABLE_BODY:
+        error = Problem(400, "the body cannot be read", [("body", "is no JSON that can be read")])
     if not isinstance(error, Problem):
         headers = dict(error.headers) if error.headers else None
         error = Problem(error.status_code, str(error.detail), headers=headers)

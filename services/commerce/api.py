@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 
-from contracts.base import write
+from contracts.base import Identifier, write
 from contracts.decisions import Effect, RefundBreakdown, ReturnDecisionMade
 from contracts.quotes import Quote
 from contracts.requests import QuoteRequest, ReturnRequest
@@ -55,7 +55,7 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
         return Response(write(given), media_type="application/json")
 
     @app.get("/returns/{return_id}", dependencies=reader)
-    async def process(return_id: str) -> Response:
+    async def process(return_id: Identifier) -> Response:
         """The process of one return as it stands. 404 where there is none."""
         document = await runtime.pool.fetchval(store.READ_RETURN, return_id)
         if document is None:
@@ -63,7 +63,7 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
         return Response(document, media_type="application/json")
 
     @app.get("/returns/{return_id}/decisions", dependencies=reader)
-    async def decisions(return_id: str) -> Response:
+    async def decisions(return_id: Identifier) -> Response:
         """Every decision on a return, oldest first, with all that it rests on."""
         rows = await runtime.pool.fetch(store.READ_DECISIONS, return_id)
         items = ",".join(row["document"] for row in rows)

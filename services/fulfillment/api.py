@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from contracts.base import Identifier
 from services.chassis.http import Problem
 from services.chassis.keys import ApiKeys
 from services.chassis.runtime import Runtime
@@ -58,7 +59,7 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
     keys = ApiKeys(runtime.settings)
 
     @app.get("/returns/{return_id}", dependencies=[keys.holding("returns:read")])
-    async def goods_of(return_id: str) -> GoodsView:
+    async def goods_of(return_id: Identifier) -> GoodsView:
         """Everything known of one return's goods. 404 where nothing is."""
         found = await store.find_return(runtime.pool, return_id)
         if found is None:
@@ -68,7 +69,7 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
     writer = [keys.holding("returns:write")]
 
     @app.post("/returns/{return_id}/labels", status_code=202, dependencies=writer)
-    async def another_label(return_id: str) -> GoodsView:
+    async def another_label(return_id: Identifier) -> GoodsView:
         """One more label for one more parcel. 409 with the reason where there can be none."""
         found = await store.find_return(runtime.pool, return_id)
         if found is None:

@@ -30,7 +30,12 @@ QUOTE_SECONDS_MAX = 5.0
 HOUSEKEEPING_SECONDS = 3600
 FROM_STORE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
-APP: dict[str, Any] = {"docs_url": None, "openapi_url": None, "redirect_slashes": False}
+APP: dict[str, Any] = {
+    "docs_url": None,
+    "openapi_url": None,
+    "redirect_slashes": False,
+    "responses": {},
+}
 """The gateway's own documentation needs nothing from the internet."""
 
 

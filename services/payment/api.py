@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 import asyncpg
-from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from prometheus_client import Counter
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
-from contracts.base import Currency, Identifier, MinorUnits
+from contracts.base import Currency, Identifier, Instant, MinorUnits
 from services.chassis.errors import Transient
-from services.chassis.http import Problem
+from services.chassis.http import Problem, problems
 from services.chassis.keys import ApiKeys
 from services.chassis.runtime import Runtime
 from services.payment import webhooks
@@ -30,6 +30,10 @@ from services.payment.store import PaymentWork
 
 WEBHOOKS = Counter("payment_webhooks_total", "Events from processors", ["outcome"])
 READ, WRITE = "returns:read", "orders:write"
+READING = problems(401, 403)
+TAX_REVERSALS: dict[int | str, dict[str, Any]] = READING | {
+    200: {"description": "The credit notes", "content": {"application/json": {}, "text/csv": {}}}
+}
 
 
 class Debit(BaseModel):
@@ -58,7 +62,7 @@ def _webhooks(app: FastAPI, runtime: Runtime) -> None:
     intake = Intake(runtime.pipeline)
     runtime.spawn(intake.run)
 
-    @app.post("/webhooks/stripe")
+    @app.post("/webhooks/stripe", responses=problems(400, 413, 503))
     async def stripe_webhook(request: Request) -> dict[str, bool]:
         """200 once the event is stored; 400 for what is not a genuine event."""
         try:
@@ -99,37 +103,35 @@ def _books(app: FastAPI, runtime: Runtime) -> None:
     assert isinstance(runtime.service, PaymentService)
     processors = runtime.service.processors
 
-    @app.get("/reconciliation")
-    async def reconciliation(request: Request, since: datetime | None = None) -> reconcile.Report:
+    @app.get("/reconciliation", responses=READING)
+    async def reconciliation(request: Request, since: Instant | None = None) -> reconcile.Report:
         """Our books against the processors'; nothing is changed."""
         keys.allow(request, READ)
         now = runtime.clock.now()
         begin = since or now - timedelta(days=reconcile.SINCE_DAYS)
-        if begin.tzinfo is None:
-            raise Problem(422, "a time needs an offset", [("since", "needs an offset")])
         try:
             return await reconcile.reconcile(runtime.pool, processors, begin, now)
         except (ProcessorError, CircuitOpen) as error:
             raise Problem(503, f"a processor does not answer: {error}") from error
 
-    @app.get("/refunds/{refund_id}/proof")
-    async def prove(request: Request, refund_id: str) -> proof.Proof:
+    @app.get("/refunds/{refund_id}/proof", responses=problems(404) | READING)
+    async def prove(request: Request, refund_id: Identifier) -> proof.Proof:
         keys.allow(request, READ)
         found = await proof.prove(runtime.pool, processors, refund_id)
         if found is None:
             raise Problem(404, f"no refund is called {refund_id}")
         return found
 
-    @app.get("/returns/{return_id}/refunds")
-    async def refunds(request: Request, return_id: str) -> dict[str, list[str]]:
+    @app.get("/returns/{return_id}/refunds", responses=READING)
+    async def refunds(request: Request, return_id: Identifier) -> dict[str, list[str]]:
         keys.allow(request, READ)
         rows = await runtime.pool.fetch(store.OF_RETURN, return_id)
         return {"refunds": [row["refund_id"] for row in rows]}
 
-    @app.get("/tax-reversals", response_model=None)
+    @app.get("/tax-reversals", response_model=None, responses=TAX_REVERSALS)
     async def tax_reversals(
         request: Request,
-        period: Annotated[str | None, Query(pattern=r"^\d{4}-\d{2}$")] = None,
+        period: Annotated[str | None, Query(pattern=r"^[0-9]{4}-[0-9]{2}$")] = None,
         format_: Annotated[Literal["json", "csv"], Query(alias="format")] = "json",
     ) -> Response | dict[str, Any]:
         """Credit notes for the tax tool, in the order of their numbers; `period` is YYYY-MM."""
@@ -139,16 +141,18 @@ def _books(app: FastAPI, runtime: Runtime) -> None:
             return {"tax_reversals": rows}
         return Response(_csv(rows), media_type="text/csv; charset=utf-8")
 
-    @app.get("/store-credits/{customer_id}")
-    async def store_credit(request: Request, customer_id: str) -> dict[str, Any]:
+    @app.get("/store-credits/{customer_id}", responses=READING)
+    async def store_credit(request: Request, customer_id: Identifier) -> dict[str, Any]:
         keys.allow(request, READ)
         rows = await runtime.pool.fetch(store.STORE_CREDIT, customer_id)
         return {"customer_id": customer_id, "balances": [dict(row) for row in rows]}
 
-    @app.post("/store-credits/{customer_id}/debits", status_code=201)
-    async def debit(
-        request: Request, customer_id: Annotated[str, Path(max_length=200)], body: Debit
-    ) -> dict[str, Any]:
+    @app.post(
+        "/store-credits/{customer_id}/debits",
+        status_code=201,
+        responses=problems(409) | READING,
+    )
+    async def debit(request: Request, customer_id: Identifier, body: Debit) -> dict[str, Any]:
         """Spend store credit, or let it expire; the same debit_id again changes nothing."""
         keys.allow(request, WRITE)
         message = DebitStoreCredit(customer_id=customer_id, **body.model_dump())

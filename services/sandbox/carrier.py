@@ -6,13 +6,14 @@ import asyncio
 import hashlib
 import io
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from services.chassis.http import Problem
+from contracts.base import FreeObject, Identifier, MinorUnits
+from services.chassis.http import PROBLEM, Problem, problems
 from services.sandbox.book import Book
 from services.sandbox.pages import Json, Pages
 
@@ -29,17 +30,29 @@ CARRIER_BEHAVIOURS = (
     "error_500_after_success",
 )
 S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
+LABEL: dict[int | str, Json] = problems(404) | {
+    200: {"description": "To print", "content": {"application/pdf": {}}}
+}
+CODE: dict[int | str, Json] = problems(404) | {
+    200: {"description": "To show at the counter", "content": {"image/png": {}}}
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, Json]:
+    """`responses` of a call whose refusals look as carriers' and inventories' do: a code."""
+    content: Json = {"application/json": {}, PROBLEM: {}}
+    return {status: {"description": "Refused", "content": content} for status in statuses}
 
 
 class LabelOrder(BaseModel):
     reference: Annotated[str, Field(min_length=1, max_length=200)]
-    return_id: str
-    order_id: str
+    return_id: Identifier
+    order_id: Identifier
     test: bool = False
-    to: dict[str, Any] | None = None
-    weight_grams: int | None = None
-    customs: dict[str, Any] | None = None
-    metadata: dict[str, Any] = {}
+    to: FreeObject | None = None
+    weight_grams: MinorUnits | None = None
+    customs: FreeObject | None = None
+    metadata: FreeObject = {}
 
 
 def tracking_number(reference: str) -> str:
@@ -105,7 +118,7 @@ def _buy(pages: Pages, order: LabelOrder, base_url: str) -> tuple[str, Json | No
 def routes(book: Book) -> APIRouter:
     router = APIRouter(prefix="/carrier", tags=["carrier"])
 
-    @router.post("/labels", status_code=201)
+    @router.post("/labels", status_code=201, responses=refusals(422, 500))
     async def buy(order: LabelOrder, request: Request) -> JSONResponse:
         base_url = str(request.base_url)
         trouble, label = await book.write(lambda pages: _buy(pages, order, base_url))
@@ -120,7 +133,7 @@ def routes(book: Book) -> APIRouter:
         return JSONResponse(label, 201)
 
     @router.get("/labels")
-    async def find(reference: str) -> Json:
+    async def find(reference: Identifier) -> Json:
         label = book.pages.get("label", reference)
         return {"labels": [label] if label else []}
 
@@ -131,7 +144,7 @@ def routes(book: Book) -> APIRouter:
             raise Problem(404, f"no label {tracking}")
         return label
 
-    @router.post("/labels/{tracking}/void")
+    @router.post("/labels/{tracking}/void", responses=problems(404) | refusals(409))
     async def void(tracking: str) -> JSONResponse:
         def cancel(pages: Pages) -> Json:
             label = by_tracking(pages, tracking)
@@ -145,14 +158,14 @@ def routes(book: Book) -> APIRouter:
             return JSONResponse({"code": "already_used", "message": "it was scanned"}, 409)
         return JSONResponse(label)
 
-    @router.get("/labels/{tracking}.pdf")
+    @router.get("/labels/{tracking}.pdf", responses=LABEL)
     async def pdf(tracking: str) -> Response:
         return Response(
             await asyncio.to_thread(label_pdf, by_tracking(book.pages, tracking)),
             media_type="application/pdf",
         )
 
-    @router.get("/labels/{tracking}.png")
+    @router.get("/labels/{tracking}.png", responses=CODE)
     async def png(tracking: str) -> Response:
         return Response(
             qr_png(by_tracking(book.pages, tracking)["tracking_number"]), media_type="image/png"

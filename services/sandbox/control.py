@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Response
 from pydantic import AfterValidator, BaseModel, Field
 
-from services.chassis.http import Problem
+from contracts.base import Count, Identifier
+from services.chassis.http import Problem, problems
 from services.sandbox.behaviours import BEHAVIOURS
 from services.sandbox.book import Book
 from services.sandbox.carrier import CARRIER_BEHAVIOURS
@@ -45,8 +46,8 @@ class NewDispute(BaseModel):
 
 
 class Stock(BaseModel):
-    sku: str
-    available: Annotated[int, Field(ge=0)]
+    sku: Identifier
+    available: Count
 
 
 class Mood(BaseModel):
@@ -56,7 +57,7 @@ class Mood(BaseModel):
 def routes(book: Book, wake: Callable[[], None]) -> APIRouter:
     router = APIRouter(prefix="/sandbox", tags=["control"])
 
-    @router.post("/payments", status_code=201)
+    @router.post("/payments", status_code=201, responses=problems(409))
     async def create_payment(payment: NewPayment) -> Json:
         kept = payment.model_dump() | {"currency": payment.currency.upper()}
 
@@ -76,7 +77,7 @@ def routes(book: Book, wake: Callable[[], None]) -> APIRouter:
         body = f'{{"entries": {book.pages.entries()}}}'
         return Response(body, media_type="application/json")
 
-    @router.post("/disputes", status_code=201)
+    @router.post("/disputes", status_code=201, responses=problems(404))
     async def dispute(wanted: NewDispute) -> Json:
         try:
             made = await book.write(

@@ -11,8 +11,9 @@ import httpx
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from contracts.base import Identifier, MinorUnits, Quantity, Text
 from services.chassis import environment
-from services.chassis.http import Problem
+from services.chassis.http import Problem, problems
 from services.sandbox import carrier
 from services.sandbox.book import Book
 from services.sandbox.pages import Json
@@ -32,10 +33,10 @@ class PackedLine(BaseModel):
     """What is in the box, and what the inspector will find."""
 
     sku: Annotated[str, Field(min_length=1, max_length=200)]
-    quantity: Annotated[int, Field(strict=True, ge=1)]
+    quantity: Quantity
     grade: Grade = "as_new"
     defect_confirmed: bool | None = None
-    note: str | None = None
+    note: Text | None = None
 
 
 class Play(BaseModel):
@@ -43,10 +44,10 @@ class Play(BaseModel):
 
     steps: tuple[Step, ...] = STEPS
     lines: Annotated[list[PackedLine], Field(max_length=LINES_MAX)] = []
-    order_id: str | None = None
-    location: str | None = None
-    carton_weight_grams: Annotated[int, Field(ge=0)] | None = None
-    inspector: str = "robot"
+    order_id: Identifier | None = None
+    location: Text | None = None
+    carton_weight_grams: MinorUnits | None = None
+    inspector: Text = "robot"
     pause_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
     """Between two steps."""
 
@@ -57,8 +58,8 @@ def routes(book: Book, gateway_url: str) -> APIRouter:
     key = environment.read("RETURNS_API_KEY")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
 
-    @router.post("/parcels/{parcel}/play", status_code=202)
-    async def play(parcel: str, wanted: Play) -> Json:
+    @router.post("/parcels/{parcel}/play", status_code=202, responses=problems(404, 409))
+    async def play(parcel: Identifier, wanted: Play) -> Json:
         """`parcel` is a return id or a tracking number."""
         if not wanted.lines and {"received", "inspected"} & set(wanted.steps):
             raise Problem(422, "nothing is in the box", [("lines", "needed for these steps")])

@@ -47,6 +47,34 @@ LISTS = {
 }
 """Path of a list -> kind of its objects, and its own filters."""
 PAGING = frozenset({"created", "ending_before", "expand", "limit", "starting_after"})
+FORM: Json = {
+    "type": "object",
+    "additionalProperties": {"type": "string"},
+    "properties": {
+        name: {"type": "string"} for name in ("payment_intent", "amount", "currency", "reason")
+    },
+}
+CALL: Json = {
+    "responses": {
+        status: {"description": meaning, "content": {"application/json": {}}}
+        for status, meaning in {
+            400: "Stripe's error object: the parameters are wrong",
+            402: "Stripe's error object: declined",
+            404: "Stripe's error object: nothing has that id",
+            409: "Stripe's error object: the key is in use",
+            429: "Stripe's error object: too many requests, on request",
+            500: "Stripe's error object, on request",
+            504: "No answer, on request",
+        }.items()
+    }
+}
+POST: Json = CALL | {
+    "methods": ["POST"],
+    "openapi_extra": {
+        "requestBody": {"content": {"application/x-www-form-urlencoded": {"schema": FORM}}}
+    },
+}
+"""Documentation of a call; every call answers with Stripe's JSON."""
 OBJECTS = {"refunds": "refund", "payment_intents": "payment_intent", "charges": "charge"}
 """Path -> kind of object that is read by id."""
 
@@ -71,14 +99,15 @@ class StripeApi:
         self._in_progress: set[str] = set()
         self.router = APIRouter(prefix="/v1", tags=["stripe"])
         add = self.router.add_api_route
-        add("/refunds", self.create_refund, methods=["POST"])
-        add("/refunds/{id_}/cancel", self.cancel_refund, methods=["POST"])
-        add("/payment_intents", self.create_payment, methods=["POST"])
+        add("/refunds", self.create_refund, **POST)
+        add("/refunds/{id_}/cancel", self.cancel_refund, **POST)
+        add("/payment_intents", self.create_payment, **POST)
         for path in LISTS:
-            add(f"/{path}", self._lister(path), methods=["GET"])
+            add(f"/{path}", self._lister(path), methods=["GET"], **CALL)
         for path in OBJECTS:
-            add(f"/{path}/{{id_:path}}", self._reader(path), methods=["GET"])
-        add("/{path:path}", self.unknown, methods=["GET", "POST", "DELETE"])
+            add(f"/{path}/{{id_:path}}", self._reader(path), methods=["GET"], **CALL)
+        methods = ["GET", "POST", "DELETE"]
+        add("/{path:path}", self.unknown, methods=methods, include_in_schema=False)
 
     async def create_refund(self, request: Request) -> Response:
         return await self._carry_out(request, self._refund)

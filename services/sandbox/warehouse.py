@@ -3,48 +3,50 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from contracts.base import FreeObject, Identifier, Quantity, Text
 from services.sandbox.book import Book
-from services.sandbox.carrier import CARRIER, free_number, rfc3339
+from services.sandbox.carrier import CARRIER, free_number, refusals, rfc3339
 from services.sandbox.pages import Json, Pages
 
 STOCK_DEFAULT = 100
 SHIP_DAYS = 2
 SELLABLE = "restocked"
+OUT_OF_STOCK = refusals(409)
 
 
 class Reservation(BaseModel):
-    reference: str
-    sku: str
-    quantity: Annotated[int, Field(gt=0)]
-    expires_at: str | None = None
+    reference: Identifier
+    sku: Identifier
+    quantity: Quantity
+    expires_at: Text | None = None
 
 
 class Restock(BaseModel):
-    reference: str
-    sku: str
-    quantity: Annotated[int, Field(gt=0)]
-    disposition: str = "restocked"
+    reference: Identifier
+    sku: Identifier
+    quantity: Quantity
+    disposition: Text = "restocked"
 
 
 class ShippedLine(BaseModel):
-    sku: str
-    quantity: Annotated[int, Field(gt=0)]
+    sku: Identifier
+    quantity: Quantity
 
 
 class Shipment(BaseModel):
     """One parcel to the customer."""
 
-    reference: str
-    reservation: str | None = None
+    reference: Identifier
+    reservation: Identifier | None = None
     """What is shipped was held under this reference."""
     lines: Annotated[list[ShippedLine], Field(min_length=1)]
-    ship_to: dict[str, Any] | None = None
+    ship_to: FreeObject | None = None
     test: bool = False
     from_stock: bool = True
     """False for goods that go back to the customer they came from."""
@@ -123,7 +125,7 @@ def routes(book: Book) -> APIRouter:
         available = max(_available(book.pages, sku), 0)
         return {"sku": sku, "available": available, "ship_days": SHIP_DAYS}
 
-    @router.post("/inventory/reservations", status_code=201)
+    @router.post("/inventory/reservations", status_code=201, responses=OUT_OF_STOCK)
     async def reserve(wanted: Reservation) -> JSONResponse:
         return _made_or_out_of_stock(await book.write(lambda pages: _reserve(pages, wanted)))
 
@@ -137,12 +139,12 @@ def routes(book: Book) -> APIRouter:
         await book.write(lambda pages: _restock(pages, wanted))
         return wanted.model_dump()
 
-    @router.post("/warehouse/shipments", status_code=201)
+    @router.post("/warehouse/shipments", status_code=201, responses=OUT_OF_STOCK)
     async def ship(wanted: Shipment) -> JSONResponse:
         return _made_or_out_of_stock(await book.write(lambda pages: _ship(pages, wanted)))
 
     @router.get("/warehouse/shipments")
-    async def shipments(reference: str) -> Json:
+    async def shipments(reference: Identifier) -> Json:
         known = book.pages.get("shipment", reference)
         return {"shipments": [known] if known else []}
 

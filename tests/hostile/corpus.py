@@ -52,7 +52,17 @@ class Case:
     expected: Expected
     key: bytes
     headers: tuple[tuple[str, bytes], ...]
-    body: bytes
+    template: bytes
+    repeats: tuple[tuple[bytes, int, bytes], ...]
+    """What stands in the template for so many copies of what."""
+    compressed: bool
+
+    def body(self) -> bytes:
+        """The bytes as they are sent; made when they are needed, for some are large."""
+        made = self.template
+        for mark, times, text in self.repeats:
+            made = made.replace(mark, text * times)
+        return gzip.compress(made, 1) if self.compressed else made
 
 
 def cases(folder: str) -> list[Case]:
@@ -69,9 +79,7 @@ def read(file: Path) -> Case:
         raise ValueError(f"{file}: {sorted(unknown)}")
     found = {name: value for name, _, value in lines}
     name = file.relative_to(FOLDER).with_suffix("").as_posix()
-    for each in [value for name, _, value in lines if name == "Repeat"]:
-        mark, times, text = each.split(" ", 2)
-        body = body.replace(mark.encode(), text.encode() * int(times))
+    repeats = [value.split(" ", 2) for name, _, value in lines if name == "Repeat"]
     how, _, what = found["Expect"].partition(" ")
     method, _, path = found.get("Call", "").partition(" ")
     return Case(
@@ -82,7 +90,9 @@ def read(file: Path) -> Case:
         expected=Expected(how=tuple(how.split(",")), what=what),
         key=found.get("Key", "").encode(),
         headers=(*_event(found.get("Type"), name), *_headers(lines)),
-        body=gzip.compress(body) if "Gzip" in found else body,
+        template=body,
+        repeats=tuple((mark.encode(), int(times), text.encode()) for mark, times, text in repeats),
+        compressed="Gzip" in found,
     )
 
 

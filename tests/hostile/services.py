@@ -56,7 +56,7 @@ def as_record(case: Case, offset: int = 0) -> Record:
         offset=offset,
         key=case.key or None,
         headers=case.headers,
-        value=case.body,
+        value=case.body(),
     )
 
 

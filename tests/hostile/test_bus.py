@@ -91,6 +91,6 @@ def judged(case: Case, rows: list[dict[str, Any]]) -> list[str]:
         found.append(f"set aside: {reasons}")
     if case.expected.what not in reasons[0]:
         found.append(f"{case.expected.what!r} is not in {reasons}")
-    if (rows[0]["value"] or b"") != case.body:
+    if (rows[0]["value"] or b"") != case.body():
         found.append("its bytes were not kept")
     return found

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic.json_schema import models_json_schema
 
 from contracts.topics import MESSAGES
-from services.chassis.http import Problem
+from services.chassis.http import PROBLEM_SCHEMA, Problem
 from services.gateway import gateway as door
 from services.gateway.api import examples
 
@@ -23,23 +23,6 @@ VERSION = "1"
 DESCRIPTION = """Returns and refunds. Money is an integer in the currency's minor unit, times are
 RFC 3339 in UTC. Errors are RFC 9457 problems that name each field to blame. Consumers ignore
 fields and enum values that they do not know."""
-PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
-            },
-        },
-    },
-}
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 pre{background:#f4f4f5;padding:.8rem;overflow:auto;font-size:13px}code{font-size:14px}
 h2{border-top:1px solid #ddd;padding-top:1rem;font-size:1.1rem}table{border-collapse:collapse}
