@@ -14,10 +14,10 @@ from services.chassis.errors import Transient
 from services.chassis.service import Again, Executor
 from services.payment import messages
 from services.payment.audit import reconcile
+from services.payment.charging import Charging
 from services.payment.claims import Claims
 from services.payment.messages import RefundSubmitted, Result, SubmitRefund
 from services.payment.model import (
-    KEY_TRUSTED_HOURS_MAX,
     PROCESSOR_METHOD,
     PaymentFacts,
     PaymentLook,
@@ -29,7 +29,6 @@ from services.payment.processors.port import ProcessorError, Submission, Verdict
 
 LOOK_TRUSTED = timedelta(seconds=30)
 """A process that stood still so long since it looked for disputes submits nothing."""
-REVERSAL_RETRY = timedelta(seconds=15)
 LOST = "a dispute was lost: the bank has already taken the money back"
 
 
@@ -41,6 +40,7 @@ class Effects:
         self._pool = pool
         self._clock = clock
         self._claims = Claims(pool, clock)
+        self._charging = Charging(processors, clock)
 
     def executors(self) -> dict[type[Message], Executor]:
         return {
@@ -48,7 +48,7 @@ class Effects:
             messages.SubmitRefund: self._patient(self.submit),
             messages.LookUpRefund: self._patient(self.look_up),
             messages.LookAtPayment: self._patient(self.look_at),
-            messages.ChargeReversal: self._patient(self.reverse),
+            messages.ChargeReversal: self._patient(self._charging.reverse),
             messages.Reconcile: self._patient(self.reconcile),
         }
 
@@ -182,52 +182,6 @@ class Effects:
     async def look_at(self, intent: messages.LookAtPayment) -> messages.PaymentSeen:
         look = await self._look(intent.payment, test=intent.test, with_refunds=True)
         return messages.PaymentSeen(order_id=intent.order_id, look=look, test=intent.test)
-
-    async def reverse(self, intent: messages.ChargeReversal) -> messages.ReversalCharged | Again:
-        """A new charge. One key for ever: repeating it can never charge twice within a day.
-
-        So it is never repeated after that; what became of it then is for a person to look up.
-        """
-        if self._clock.now() - intent.asked_at >= timedelta(hours=KEY_TRUSTED_HOURS_MAX):
-            return messages.ReversalCharged(
-                order_id=intent.order_id,
-                reversal_id=intent.reversal_id,
-                settled=False,
-                code="outcome_unknown",
-                explanation=f"nobody knows whether {intent.reversal_id} was charged: look it up",
-            )
-        processor = self._processors.of(intent.payment, test=intent.test)
-        submission = Submission(
-            payment=intent.payment,
-            amount=intent.amount,
-            currency=intent.currency,
-            key=f"reversal:{intent.reversal_id}:1",
-            metadata={
-                "reversal_id": intent.reversal_id,
-                "return_id": intent.return_id,
-                "order_id": intent.order_id,
-            },
-        )
-        try:
-            reference = await processor.charge(submission)
-        except ProcessorError as error:
-            unclear = error.trouble.verdict in (Verdict.UNKNOWN, Verdict.NOT_SENT)
-            age = self._clock.now() - intent.asked_at
-            if unclear and age < timedelta(hours=KEY_TRUSTED_HOURS_MAX):
-                return Again(at=self._clock.now() + REVERSAL_RETRY, reason=str(error))
-            return messages.ReversalCharged(
-                order_id=intent.order_id,
-                reversal_id=intent.reversal_id,
-                settled=False,
-                code=error.trouble.code,
-                explanation=error.trouble.explanation,
-            )
-        return messages.ReversalCharged(
-            order_id=intent.order_id,
-            reversal_id=intent.reversal_id,
-            settled=True,
-            reference=reference,
-        )
 
     async def reconcile(self, intent: messages.Reconcile) -> messages.Reconciled:
         report = await reconcile.reconcile(

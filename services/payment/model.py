@@ -202,6 +202,8 @@ class Reversal(Part):
     amount: int
     state: ReversalState
     method: str
+    reference: str | None = None
+    """Of the new payment at the processor."""
     test: bool = False
     cause: str = ""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from contracts.base import Message
-from contracts.decisions import RefundReleased
+from contracts.decisions import RefundReleased, ReversalReleased
 from contracts.quarantine import RecordQuarantined
 from services.chassis.work import AnyConnection, IdentityMap, Received, UnitOfWork
 from services.payment import columns, messages
@@ -31,7 +31,9 @@ MAY_SETTLE = (
     messages.RefundSubmitted,
     messages.RefundSeen,
     messages.PaymentSeen,
+    messages.ReversalCharged,
     RefundReleased,
+    ReversalReleased,
 )
 
 # References belong to orders for ever: rows are only added.

@@ -158,7 +158,7 @@ def _parent(pages: Pages, given: Json) -> str | None:
     if "charge" in given:
         charge = pages.get("charge", required(given, "charge"))
         return str(charge["payment_intent"]) if charge else ""
-    for name in ("payment_intent", "source"):
+    for name in ("payment_intent", "source", "customer"):
         if name in given:
             return required(given, name)
     return None

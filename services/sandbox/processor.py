@@ -151,23 +151,41 @@ class Processor:
         self.announce(event, refund, self.behaviour(refund["payment_intent"]))
         return refund
 
-    def charge_customer(self, amount: int, currency: str, metadata: Json, method: str) -> Json:
-        """A new payment with the customer's consent (a reversal)."""
+    def charge_customer(
+        self, amount: int, currency: str, metadata: Json, method: str, behaviour: Behaviour
+    ) -> Json:
+        """A new payment with the customer's consent (a reversal).
+
+        Where refunds of the first payment take their time, so does this.
+        """
         if method.endswith(DECLINED_METHODS):
             raise Refused(402, "card_error", "Your card was declined.", code="card_declined")
         payment = self.create_payment(new_id("pi"), amount, currency, metadata=metadata)
+        if behaviour.settles_after_seconds:
+            payment["status"] = "processing"
+            self.pages.put("payment_intent", payment["id"], payment)
+            due = time.time() + behaviour.settles_after_seconds
+            self.pages.remind("charge", payment["id"], due)
+        else:
+            self.charged(payment["id"])
+        return payment
+
+    def charged(self, reference: str) -> None:
+        """The new payment's money has arrived."""
+        payment = self.payment(reference) | {"status": "succeeded"}
+        self.pages.put("payment_intent", reference, payment)
+        metadata = payment["metadata"]
         self.pages.enter(
             {
                 "at": now_text(),
                 "kind": "charge",
-                "reference": metadata.get("reference", payment["id"]),
+                "reference": metadata.get("reference", reference),
                 "refund": None,
-                "amount": amount,
-                "currency": currency.upper(),
+                "amount": payment["amount"],
+                "currency": payment["currency"].upper(),
                 "metadata": metadata,
             }
         )
-        return payment
 
     def dispute(self, reference: str, status: str) -> Json:
         """Open or close a dispute over a payment's charge."""

@@ -44,6 +44,7 @@ LISTS = {
     "refunds": ("refund", frozenset({"charge", "payment_intent"})),
     "disputes": ("dispute", frozenset({"charge", "payment_intent"})),
     "balance_transactions": ("balance_transaction", frozenset({"source"})),
+    "payment_intents": ("payment_intent", frozenset({"customer"})),
 }
 """Path of a list -> kind of its objects, and its own filters."""
 PAGING = frozenset({"created", "ending_before", "expand", "limit", "starting_after"})
@@ -124,14 +125,18 @@ class StripeApi:
             if amount is None or amount <= 0:
                 code = "parameter_invalid_integer"
                 raise invalid("Invalid positive integer", code, param="amount")
-            made = Processor(pages).charge_customer(
-                amount,
-                forms.required(given, "currency"),
-                forms.metadata(given),
-                str(given.get("payment_method", "")),
-            )
+            currency, metadata = forms.required(given, "currency"), forms.metadata(given)
+            processor = Processor(pages)
+            behaviour = processor.behaviour(str(metadata.get("reference")))
+            trouble = self._trouble(pages, behaviour, f"charge:{metadata.get('reversal_id')}")
+            if isinstance(trouble, Answer):
+                return trouble
+            method = str(given.get("payment_method", ""))
+            made = processor.charge_customer(amount, currency, metadata, method, behaviour)
             made = forms.expanded(pages, made, forms.expansions(given))
-            return Answer(status=200, body=made)
+            if trouble is Trouble.ERROR_AFTER:
+                return Answer(status=500, body=FAILED)
+            return Answer(status=200, body=made, hold=trouble is Trouble.TIMEOUT_AFTER)
 
         return await self._carry_out(request, create)
 
@@ -145,7 +150,8 @@ class StripeApi:
         reference = self._reference(processor, given)
         amount = processor.refundable(reference, amount)
         behaviour = processor.behaviour(reference)
-        trouble = self._trouble(pages, behaviour, f"{reference}:{metadata.get('refund_id')}")
+        subject = f"refund:{reference}:{metadata.get('refund_id')}"
+        trouble = self._trouble(pages, behaviour, subject)
         if isinstance(trouble, Answer):
             return trouble
         made = processor.create_refund(reference, amount, metadata, reason)
@@ -161,7 +167,7 @@ class StripeApi:
 
     def _trouble(self, pages: Pages, behaviour: Behaviour, subject: str) -> Answer | Trouble:
         """What goes wrong this time: an answer that ends the call, or trouble after it."""
-        calls = pages.count(f"refund:{subject}")
+        calls = pages.count(subject)
         if calls <= behaviour.too_many_times:
             wait = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return Answer(status=429, body=TOO_MANY, headers=wait)

@@ -39,6 +39,7 @@ GIVEN_UP_AFTER_SECONDS = 3 * 24 * 3600
 LATER: dict[str, Callable[[Processor, str], None]] = {
     "settle": Processor.settle,
     "fail": Processor.fail,
+    "charge": Processor.charged,
 }
 
 

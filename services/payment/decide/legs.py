@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from contracts.decisions import TaxLeg
 from contracts.payment import LoyaltyReversed, TaxReversalRecorded
 from services.payment.decide.draft import CreditNote, Draft
@@ -27,6 +29,29 @@ def take_back(draft: Draft, refund: Refund) -> Refund:
         return refund
     _record(draft, refund, sign=-1)
     return draft.keep(refund.model_copy(update={"legs_booked": False}))
+
+
+def reverse(draft: Draft, refunds: Sequence[Refund], *, before: int, after: int) -> None:
+    """Take back the part of the legs that belongs to the money that was taken back.
+
+    `before` and `after`: what reversals have taken of these refunds in all, minor units. Each part
+    is the difference of two floors, so that the parts of many reversals add up to the whole.
+    """
+    total = sum(each.amount for each in refunds)
+
+    def part(amount: int) -> int:
+        return amount * min(after, total) // total - amount * min(before, total) // total
+
+    for refund in refunds:
+        assert refund.legs is not None
+        points = refund.legs.loyalty
+        reversed_, restored = part(points.points_to_reverse), part(points.points_to_restore)
+        if reversed_ or restored:
+            _points(draft, refund, reversed_=-reversed_, restored=-restored)
+        for tax in refund.legs.tax:
+            leg = tax.model_copy(update={"net": part(tax.net), "tax": part(tax.tax)})
+            if leg.tax != 0:
+                _tax(draft, refund, leg, sign=-1)
 
 
 def _record(draft: Draft, refund: Refund, *, sign: int) -> None:

@@ -7,6 +7,7 @@ from contracts.payment import ReversalRefused, ReversalSettled
 from contracts.requests import Method
 from services.chassis.decision import Effect
 from services.payment import messages
+from services.payment.decide import legs
 from services.payment.decide.draft import Draft, Facts, MoneyDecision, Posting
 from services.payment.model import (
     OrderMoney,
@@ -34,11 +35,12 @@ def released(order: OrderMoney, message: ReversalReleased, facts: Facts) -> Mone
         cause=facts.cause,
     )
     credited = _paid(order, message.return_id, Method.STORE_CREDIT)
+    taken = _taken(order, message.return_id)
     payment = order.payment(message.payment_id) or _refunded_payment(order, message.return_id)
-    if credited >= message.amount and facts.credit >= message.amount:
-        _debit(draft, reversal)
-    elif message.amount > _paid(order, message.return_id, None):
+    if message.amount > _paid(order, message.return_id, None) - taken:
         _refuse(draft, reversal, "exceeds_refund", "more than was refunded cannot be taken back")
+    elif credited >= message.amount and facts.credit >= message.amount:
+        _debit(draft, reversal)
     elif message.consent is None:
         _refuse(draft, reversal, "consent_missing", "a new charge needs the customer's consent")
     elif payment is None:
@@ -65,7 +67,7 @@ def charged(order: OrderMoney, message: messages.ReversalCharged, facts: Facts) 
     if reversal.state is not ReversalState.CHARGING:
         return MoneyDecision(state=order, ignored="late")
     if message.settled:
-        _settle(draft, reversal, CHARGE)
+        _settle(draft, reversal, CHARGE, message.reference)
     else:
         _refuse(draft, reversal, message.code, message.explanation)
     return draft.decision()
@@ -78,6 +80,15 @@ def _paid(order: OrderMoney, return_id: str, method: Method | None) -> int:
         if refund.return_id == return_id
         and refund.state is RefundState.SETTLED
         and method in (None, refund.method)
+    )
+
+
+def _taken(order: OrderMoney, return_id: str) -> int:
+    """What earlier reversals of the return took back, or may still take."""
+    return sum(
+        each.amount
+        for each in order.reversals.values()
+        if each.return_id == return_id and each.state is not ReversalState.REFUSED
     )
 
 
@@ -110,8 +121,11 @@ def _debit(draft: Draft, reversal: Reversal) -> None:
     _settle(draft, reversal, Method.STORE_CREDIT.value)
 
 
-def _settle(draft: Draft, reversal: Reversal, method: str) -> None:
-    _put(draft, reversal.model_copy(update={"state": ReversalState.SETTLED, "method": method}))
+def _settle(draft: Draft, reversal: Reversal, method: str, reference: str | None = None) -> None:
+    before = _settled(draft.order, reversal.return_id)
+    changes = {"state": ReversalState.SETTLED, "method": method, "reference": reference}
+    reversal = reversal.model_copy(update=changes)
+    _put(draft, reversal)
     if method == CHARGE:
         draft.postings.append(
             Posting(
@@ -135,6 +149,21 @@ def _settle(draft: Draft, reversal: Reversal, method: str) -> None:
             method=method,
             test=reversal.test,
         )
+    )
+    refunds = [
+        each
+        for each in draft.order.refunds.values()
+        if each.return_id == reversal.return_id and each.legs_booked
+    ]
+    legs.reverse(draft, refunds, before=before, after=before + reversal.amount)
+
+
+def _settled(order: OrderMoney, return_id: str) -> int:
+    """What reversals of the return have taken back."""
+    return sum(
+        each.amount
+        for each in order.reversals.values()
+        if each.return_id == return_id and each.state is ReversalState.SETTLED
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from services.payment.model import PaymentFacts, PaymentLook, SeenRefund
+from services.payment.model import PaymentFacts, PaymentLook, SeenRefund, SeenStatus
 
 
 class Verdict(StrEnum):
@@ -65,6 +65,20 @@ class Listed:
     created_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeenCharge:
+    """A new charge of ours (a reversal) as the processor shows it."""
+
+    reference: str
+    reversal_id: str
+    order_id: str
+    status: SeenStatus
+    """`pending`: a bank debit that takes its days."""
+    amount: int
+    currency: str
+    explanation: str = ""
+
+
 class Processor(Protocol):
     """Every call raises ProcessorError; none of them repeats a request by itself."""
 
@@ -86,8 +100,18 @@ class Processor(Protocol):
         """Our refund as the processor has it; None: there is nothing with this id."""
         ...
 
-    async def charge(self, submission: Submission) -> str:
-        """Charge the payment's customer anew; the new payment's reference."""
+    async def charge(self, submission: Submission) -> SeenCharge:
+        """Charge the payment's customer anew, once per key."""
+        ...
+
+    async def find_charge(
+        self, payment: PaymentFacts, reversal_id: str, since: datetime
+    ) -> SeenCharge | None:
+        """The charge of a reversal that began at `since`; None: there is nothing with this id."""
+        ...
+
+    def charges_since(self, since: datetime) -> AsyncIterator[SeenCharge]:
+        """Every charge of a reversal created since then, newest first."""
         ...
 
     def refunds_since(self, since: datetime) -> AsyncIterator[Listed]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -22,7 +22,14 @@ from services.payment.model import (
 )
 from services.payment.processors import errors
 from services.payment.processors.breaker import Breaker
-from services.payment.processors.port import Listed, ProcessorError, Submission, Trouble, Verdict
+from services.payment.processors.port import (
+    Listed,
+    ProcessorError,
+    SeenCharge,
+    Submission,
+    Trouble,
+    Verdict,
+)
 
 STRIPE = "https://api.stripe.com"
 stripe.enable_telemetry = False
@@ -48,6 +55,10 @@ STATUS = {
     "canceled": SeenStatus.FAILED,
 }
 """https://docs.stripe.com/api/refunds/object#refund_object-status"""
+CHARGE_STATUS = {"succeeded": SeenStatus.SUCCEEDED, "processing": SeenStatus.PENDING}
+"""https://docs.stripe.com/payments/paymentintents/lifecycle; all others need somebody to act, and
+nobody can: the customer is not there, and has no secret of it."""
+CLOCK_SKEW = timedelta(hours=1)
 DISPUTE = {
     "won": DisputeState.WON,
     "warning_closed": DisputeState.WON,
@@ -257,9 +268,9 @@ class StripeProcessor:
         )
         return look.refund(refund_id)
 
-    async def charge(self, submission: Submission) -> str:
+    async def charge(self, submission: Submission) -> SeenCharge:
         self._refuse_other_units(submission.currency)
-        original = await self._ask("get", _path("payment_intents", submission.payment.reference))
+        original = await self._source(submission.payment.reference)
         parameters: dict[str, Any] = {
             "amount": submission.amount,
             "currency": submission.currency.lower(),
@@ -271,12 +282,35 @@ class StripeProcessor:
             name: original[name] for name in ("customer", "payment_method") if original.get(name)
         }
         answer = await self._ask("post", "/v1/payment_intents", parameters, key=submission.key)
-        if answer["status"] != "succeeded":
-            explanation = f"the new charge is {answer['status']}"
-            raise ProcessorError(
-                Trouble(verdict=Verdict.REFUSED, code="charge_incomplete", explanation=explanation)
-            )
-        return str(answer["id"])
+        return _charge(answer)
+
+    async def _source(self, reference: str) -> dict[str, Any]:
+        """Who paid, and with what: of a payment intent, or of a charge where one is named."""
+        kind = "charges" if reference.startswith(self._charges) else "payment_intents"
+        return await self._ask("get", _path(kind, reference))
+
+    async def find_charge(
+        self, payment: PaymentFacts, reversal_id: str, since: datetime
+    ) -> SeenCharge | None:
+        # By list, not by search: Stripe's search lags behind by up to a minute.
+        where: dict[str, Any] = {"created": {"gte": int((since - CLOCK_SKEW).timestamp())}}
+        customer = (await self._source(payment.reference)).get("customer")
+        if customer:
+            where["customer"] = customer
+        wanted = {"reversal_id": reversal_id, "reference": payment.reference}
+        found = [
+            _charge(each)
+            async for each in self._each("/v1/payment_intents", where)
+            if wanted.items() <= (each.get("metadata") or {}).items()
+        ]
+        found.sort(key=lambda each: each.status is SeenStatus.FAILED)
+        return found[0] if found else None
+
+    async def charges_since(self, since: datetime) -> AsyncIterator[SeenCharge]:
+        where = {"created": {"gte": int(since.timestamp())}}
+        async for each in self._each("/v1/payment_intents", where):
+            if (each.get("metadata") or {}).get("reversal_id"):
+                yield _charge(each)
 
     async def refunds_since(self, since: datetime) -> AsyncIterator[Listed]:
         where = {"created": {"gte": int(since.timestamp())}}
@@ -310,6 +344,20 @@ def _refund(data: dict[str, Any]) -> SeenRefund:
         arn=destination.get("reference"),
         settlement_currency=currency.upper() if currency else None,
         settlement_amount=abs(amount) if amount is not None else None,
+    )
+
+
+def _charge(data: dict[str, Any]) -> SeenCharge:
+    status = str(data["status"])
+    metadata = data.get("metadata") or {}
+    return SeenCharge(
+        reference=str(data["id"]),
+        reversal_id=metadata.get("reversal_id", ""),
+        order_id=metadata.get("order_id", ""),
+        status=CHARGE_STATUS.get(status, SeenStatus.FAILED),
+        amount=data["amount"],
+        currency=data["currency"].upper(),
+        explanation=f"the new charge is {status}",
     )
 
 

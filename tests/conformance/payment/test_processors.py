@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from services.ops.embedded import processes
 from services.payment.model import PaymentFacts, SeenStatus
 from services.payment.processors import stripe_client
 from services.payment.processors.breaker import Breaker
-from services.payment.processors.port import ProcessorError, Submission, Verdict
+from services.payment.processors.port import ProcessorError, SeenCharge, Submission, Verdict
 from services.payment.processors.stripe_client import StripeProcessor
 from tests.payments import Sandbox, running_sandbox
 from tests.waiting import wait_for
@@ -282,6 +283,33 @@ async def test_lists_are_read_to_their_end(
     assert len(ours) == 8
 
 
+async def test_a_new_charge_is_found_by_its_reversal_and_by_nobody_elses(
+    sandbox: Sandbox, at_sandbox: StripeProcessor
+) -> None:
+    payment = a_payment(f"pi_{uuid4().hex}")
+    sandbox.pay(payment.reference, behaviour="pending")
+    wish = a_submission(payment, key=f"rv:{payment.reference}")
+    metadata = {"reversal_id": f"rv-{payment.reference}", "order_id": "o-1"}
+    made = await at_sandbox.charge(replace(wish, metadata=metadata))
+    assert made.status is SeenStatus.PENDING
+
+    async def found() -> SeenCharge | None:
+        return await at_sandbox.find_charge(payment, metadata["reversal_id"], NOW)
+
+    async def arrived() -> bool:
+        seen = await found()
+        return seen is not None and seen.status is SeenStatus.SUCCEEDED
+
+    assert await found() == made
+    await wait_for(arrived, what="the bank debit arrives")
+    assert await at_sandbox.find_charge(payment, "rv-other", NOW) is None
+    other = a_payment(f"pi_{uuid4().hex}")
+    sandbox.pay(other.reference)
+    assert await at_sandbox.find_charge(other, metadata["reversal_id"], NOW) is None
+    listed = [each async for each in at_sandbox.charges_since(NOW)]
+    assert [each.order_id for each in listed if each.reference == made.reference] == ["o-1"]
+
+
 async def test_a_pending_refund_settles_and_a_settled_one_may_fail_later(
     at_sandbox: StripeProcessor, sandbox: Sandbox
 ) -> None:
@@ -324,9 +352,11 @@ async def test_stripe_accepts_the_shape_of_every_request_we_send(
         await at_mock.find(payment, "rf", "re_123")
     listed = [each async for each in at_mock.refunds_since(NOW)]
     assert listed
-    with pytest.raises(ProcessorError) as caught:
-        await at_mock.charge(a_submission(a_payment("pi_123"), amount=100))
-    assert caught.value.trouble.code == "charge_incomplete", "the mock's intent is never paid"
+    for reference in ("pi_123", "ch_123"):
+        charge = await at_mock.charge(a_submission(a_payment(reference), amount=100))
+        assert charge.status is SeenStatus.FAILED, "the mock's intent is never paid"
+        assert await at_mock.find_charge(a_payment(reference), "rv-1", NOW) is None
+    assert not [each async for each in at_mock.charges_since(NOW)], "none has our metadata"
 
 
 async def test_stripe_would_refuse_a_shape_that_it_does_not_know(mock_url: str) -> None:

@@ -9,11 +9,17 @@ import pytest
 
 from contracts.orders import PaymentMethod, Processor
 from services.chassis.service import Again
-from services.payment.effects import Effects
-from services.payment.messages import ChargeReversal
-from services.payment.model import PaymentFacts
+from services.payment.charging import Charging
+from services.payment.messages import ChargeReversal, ReversalCharged
+from services.payment.model import PaymentFacts, SeenStatus
 from services.payment.processors.breaker import Breaker
-from services.payment.processors.port import ProcessorError, Submission, Trouble, Verdict
+from services.payment.processors.port import (
+    ProcessorError,
+    SeenCharge,
+    Submission,
+    Trouble,
+    Verdict,
+)
 from services.payment.processors.stripe_client import StripeProcessor
 
 pytestmark = pytest.mark.asyncio
@@ -34,16 +40,55 @@ class Clock:
 
 
 class Unclear:
-    """A processor that never answers."""
+    """A processor that never answers a charge, and has none."""
 
     charges = 0
 
     def of(self, payment: PaymentFacts, *, test: bool) -> Unclear:
         return self
 
-    async def charge(self, submission: Submission) -> str:
+    async def find_charge(self, payment: PaymentFacts, reversal_id: str, since: datetime) -> None:
+        return None
+
+    async def charge(self, submission: Submission) -> SeenCharge:
         self.charges += 1
         raise ProcessorError(Trouble(verdict=Verdict.UNKNOWN, code="timeout", explanation=""))
+
+
+class Debited(Unclear):
+    """A processor that has a charge of this reversal already."""
+
+    def __init__(self, status: SeenStatus) -> None:
+        self.status = status
+
+    async def find_charge(  # type: ignore[override]
+        self, payment: PaymentFacts, reversal_id: str, since: datetime
+    ) -> SeenCharge:
+        return SeenCharge(
+            reference="pi_2",
+            reversal_id=reversal_id,
+            order_id="o",
+            status=self.status,
+            amount=5000,
+            currency="USD",
+        )
+
+
+def an_intent(*, asked: timedelta) -> ChargeReversal:
+    return ChargeReversal(
+        order_id="o",
+        return_id="r",
+        reversal_id="rv",
+        payment=PAYMENT,
+        amount=5000,
+        currency="USD",
+        asked_at=NOW - asked,
+        test=False,
+    )
+
+
+def charging(processor: Unclear) -> Charging:
+    return Charging(cast(Any, processor), cast(Any, Clock()))
 
 
 @pytest.mark.parametrize(("hours", "charges"), [(1, 1), (19, 1), (20, 0), (30, 0)])
@@ -51,23 +96,24 @@ async def test_no_charge_is_repeated_when_its_key_may_be_forgotten(
     hours: int, charges: int
 ) -> None:
     processor = Unclear()
-    intent = ChargeReversal(
-        order_id="o",
-        return_id="r",
-        reversal_id="rv",
-        payment=PAYMENT,
-        amount=5000,
-        currency="USD",
-        asked_at=NOW - timedelta(hours=hours),
-        test=False,
-    )
-    outcome = await Effects(cast(Any, processor), None, cast(Any, Clock())).reverse(intent)
+    outcome = await charging(processor).reverse(an_intent(asked=timedelta(hours=hours)))
     assert processor.charges == charges
-    assert isinstance(outcome, Again) == bool(charges)
-    assert isinstance(outcome, Again) or (outcome.settled, outcome.code) == (
-        False,
-        "outcome_unknown",
-    )
+    if hours > 20:
+        assert isinstance(outcome, ReversalCharged)
+        assert (outcome.settled, outcome.code) == (False, "not_charged")
+    else:
+        assert isinstance(outcome, Again)
+
+
+@pytest.mark.parametrize("hours", [0, 19, 40])
+@pytest.mark.parametrize("status", SeenStatus)
+async def test_a_charge_that_is_there_is_never_made_again(hours: int, status: SeenStatus) -> None:
+    processor = Debited(status)
+    outcome = await charging(processor).reverse(an_intent(asked=timedelta(hours=hours)))
+    assert processor.charges == 0
+    assert isinstance(outcome, Again) == (status is SeenStatus.PENDING)
+    if isinstance(outcome, ReversalCharged):
+        assert outcome.settled == (status is SeenStatus.SUCCEEDED)
 
 
 async def test_stripe_is_not_asked_in_a_currency_that_it_counts_otherwise() -> None:
