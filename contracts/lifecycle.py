@@ -45,4 +45,6 @@ class ReturnStatusChanged(Message):
     waiting_on: Party
     until: Instant | None = None
     explanation: Text
+    refund_due: Instant | None = None
+    """By when the refund must have been made by law, as far as that is known now."""
     changed_at: Instant

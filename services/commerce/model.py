@@ -20,7 +20,8 @@ from contracts.decisions import (
 from contracts.lifecycle import Party, Status
 from contracts.requests import Method
 from contracts.reviews import ReviewDecided, ReviewDecision
-from services.commerce.judgement import Released
+from services.commerce.judgement import Released, clock
+from services.commerce.judgement.clock import Running
 
 ORDER_WAIT = timedelta(seconds=10)
 ASSESSMENT_WAIT = timedelta(seconds=60)
@@ -156,6 +157,10 @@ class Terms(Part):
     """The units that the decision releases; None: all of them once their condition holds."""
     reference: str | None = None
     """Of a payment that a person made."""
+    refund_due: datetime | None = None
+    """By law, as the decision knew it."""
+    clock: Running | None = None
+    """The statutory clock, where it may still start or move."""
 
 
 class Shown(Part):
@@ -274,6 +279,8 @@ class Return(Part):
     exchange: Exchange | None = None
     reversals: tuple[Reversal, ...] = ()
     shown: Shown | None = None
+    refund_due: datetime | None = None
+    """By when the refund must have been made by law, as it stands now."""
     notice: str | None = None
     """Why something that was asked for was not done; told with the next status."""
 
@@ -283,6 +290,12 @@ class Return(Part):
     @property
     def closed(self) -> bool:
         return self.state in CLOSED
+
+    @property
+    def over(self) -> bool:
+        """Nothing more is owed: it is closed, or all of it is paid or replaced."""
+        paid = self.terms is not None and self.goods_done and self.all_settled
+        return self.closed or (self.state is State.APPROVED and paid)
 
     @property
     def order_key_named(self) -> str | None:
@@ -295,6 +308,15 @@ class Return(Part):
     def moved(self) -> bool:
         """A carrier or the warehouse has seen it: no cancelling any more."""
         return any((self.sent_at, self.delivered_at, self.received_at))
+
+    def refund_due_now(self) -> datetime | None:
+        """The statutory date with what has been sent and received so far; None: no clock runs."""
+        terms = self.terms
+        if terms is None:
+            return self.refund_due
+        if terms.clock is None:
+            return terms.refund_due
+        return clock.due(terms.clock, sent=self.sent_at, received=self.received_at)
 
     @property
     def terms_method(self) -> Method | None:

@@ -54,6 +54,8 @@ class ReturnAnswer(Part):
     status: Status
     waiting_on: Party
     until: Instant | None = None
+    refund_due: Instant | None = None
+    """By when the refund must have been made by law, as far as that is known now."""
     explanation: Text
     decision: ReturnDecisionMade | None = None
     refunds: tuple[RefundAnswer, ...] = ()
@@ -76,6 +78,7 @@ def answer(view: View) -> ReturnAnswer:
         status=latest.status if latest else Status.REQUESTED,
         waiting_on=latest.waiting_on if latest else Party.COMMERCE,
         until=latest.until if latest else view.requested_at + REQUESTED_WAIT,
+        refund_due=latest.refund_due if latest else None,
         explanation=latest.explanation if latest else REQUESTED_EXPLANATION,
         decision=view.decision,
         refunds=_refunds(view),

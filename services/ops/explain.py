@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Annotated
 
 import psycopg
@@ -21,6 +22,10 @@ CONNECT_SECONDS_MAX = 10
 DECISIONS_OF_A_RETURN = """
     SELECT document::text FROM decisions WHERE return_id = %s ORDER BY sequence LIMIT %s
 """
+# A look at the process as it stands at this moment.
+STANDING_OF_A_RETURN = """
+    SELECT status, waiting_on, until, document->>'refund_due' FROM returns WHERE return_id = %s
+"""
 
 
 @console.in_one_sentence
@@ -30,7 +35,7 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="as data")] = False,
 ) -> None:
     """Why: the rules that were read, the facts, the law, the numbers, and who decided."""
-    decisions = _stored(return_id)
+    decisions, standing = _stored(return_id)
     if sequence is not None:
         decisions = [each for each in decisions if each.sequence == sequence]
     if not decisions:
@@ -41,18 +46,34 @@ def explain(
     for decision in decisions:
         for line in told(decision):
             typer.echo(line)
+    if standing is not None:
+        typer.echo(standing)
 
 
-def _stored(return_id: str) -> list[ReturnDecisionMade]:
+def _stored(return_id: str) -> tuple[list[ReturnDecisionMade], str | None]:
+    """Every decision on a return, oldest first, and where it stands now in a sentence."""
     url = running.databases()["commerce"]
     try:
         with psycopg.connect(url, connect_timeout=CONNECT_SECONDS_MAX) as connection:
             rows = connection.execute(
                 DECISIONS_OF_A_RETURN, (return_id, DECISIONS_SHOWN_MAX)
             ).fetchall()
+            standing = connection.execute(STANDING_OF_A_RETURN, (return_id,)).fetchone()
     except psycopg.Error as error:
         raise Refused(f"the commerce store does not answer: {error}") from error
-    return [ReturnDecisionMade.model_validate_json(document) for (document,) in rows]
+    made = [ReturnDecisionMade.model_validate_json(document) for (document,) in rows]
+    return made, _stands(*standing) if standing is not None else None
+
+
+def _stands(status: str, party: str, until: datetime | None, due: str | None) -> str:
+    waits = "" if party == "none" else f", waits on {party}"
+    waits += f" until {_shown(until)}" if until is not None else ""
+    by_law = "no statutory clock runs" if due is None else f"by law the refund is due by {due}"
+    return f"It stands at {status}{waits}; {by_law}."
+
+
+def _shown(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _as_data(decision: ReturnDecisionMade) -> dict[str, object]:
@@ -107,6 +128,8 @@ def _facts(decision: ReturnDecisionMade) -> Iterator[str]:
         yield f"    {name} as of {at.isoformat() if at is not None else '(not asked)'}"
     yield f"    policy {decision.policy.id} {decision.policy.version}"
     yield f"    law {decision.law.version}, basis {decision.legal_basis}"
+    if decision.refund_due is not None:
+        yield f"    by law the refund is due by {_shown(decision.refund_due)}"
     yield f"    inputs sha256 {facts.inputs_sha256}"
     if decision.counterfactual is not None:
         yield f"    {decision.counterfactual}"
@@ -115,5 +138,23 @@ def _facts(decision: ReturnDecisionMade) -> Iterator[str]:
     for fact in decision.escalation.case.facts:
         age = f" (as of {fact.as_of.isoformat()})" if fact.as_of is not None else ""
         yield f"    {fact.name}: {fact.value}{age}"
-    for choice in decision.escalation.case.choices:
+    case, context = decision.escalation.case, decision.escalation.context
+    for each in case.evidence:
+        yield f"    evidence {each.evidence_id}: {each.kind} {each.text or each.url or ''}".rstrip()
+    for past in case.history:
+        yield f"    earlier return: {_plainly(past)}"
+    similar = context.get("similar_cases")
+    for other in similar if isinstance(similar, list) else ():
+        yield f"    similar case: {_plainly(other)}"
+    for name, value in context.items():
+        if name not in {"similar_cases", "prior_returns"}:
+            yield f"    told: {name} = {value}"
+    for choice in case.choices:
         yield f"    choice {choice.decision}: {choice.effect}"
+    yield f"    the case has the hash {case.case_sha256}"
+
+
+def _plainly(values: object) -> str:
+    if not isinstance(values, dict):
+        return str(values)
+    return ", ".join(f"{name} {value}" for name, value in values.items())

@@ -21,7 +21,7 @@ from contracts.requests import Requester, ReturnRequest, VerifiedBy
 from services.chassis.decision import Deadline, Decision, Effect
 from services.commerce import judgement, messages, status
 from services.commerce.decide import terms
-from services.commerce.judgement import Case, History, Precedent
+from services.commerce.judgement import Case, History, Precedent, clock
 from services.commerce.model import (
     CLOSED,
     HERE,
@@ -81,6 +81,8 @@ class Draft:
 
     desk: Desk
     current: Return
+    began: Return
+    """The return before this message."""
     request_paper: Paper[ReturnRequest]
     facts_paper: Paper[Facts]
     standing_paper: Paper[ReturnDecisionMade] | None = None
@@ -95,6 +97,7 @@ class Draft:
         return cls(
             desk=desk,
             current=dossier.current,
+            began=dossier.current,
             request_paper=dossier.request,
             facts_paper=dossier.facts,
             standing_paper=dossier.standing,
@@ -134,6 +137,9 @@ class Draft:
         self.current = self.current.but(**changes)
 
     def decision(self) -> Decision[Dossier]:
+        due = self.refund_due()
+        if due != self.current.refund_due:
+            self.change(refund_due=due)
         return Decision(
             state=Dossier(
                 self.current,
@@ -196,6 +202,7 @@ class Draft:
                 waiting_on=standing.party,
                 until=until,
                 explanation=standing.explanation,
+                refund_due=None if self.current.over else self.refund_due(),
                 changed_at=self.now,
             )
         )
@@ -222,7 +229,8 @@ class Draft:
             return_id=current.return_id,
             to=self.policy.escalation.email,
             subject=f"Return {current.return_id} {what}",
-            text=f"Return {current.return_id}: {shown.status}, {current.escalation or what}.",
+            text=f"Return {current.return_id}: {shown.status}, {current.escalation or what}."
+            f" {clock.told(self.refund_due(), self.now)}".rstrip(),
         )
         id_ = f"notify:{current.return_id}:{shown.number}:{what}"
         self.effects.append(Effect(id=id_, payload=mail))
@@ -333,12 +341,27 @@ class Draft:
             case_sha256=escalation.case.case_sha256 if escalation is not None else None,
             because=judgement.customer_sentence(made)[:SENTENCE_LENGTH_MAX],
             asked_customer=False,
+            refund_due=made.refund_due,
             undisputed=_undisputed(made),
         )
         if made.decision is Outcome.APPROVED:
-            self.current = terms.taken(self.current, made, asked_because)
+            running = clock.running(self.order, made, self._notice()) if self.order else None
+            self.current = terms.taken(self.current, made, asked_because, running)
         elif made.decision is Outcome.REJECTED:
             self.close(CloseOutcome.REJECTED)
+
+    def refund_due(self) -> datetime | None:
+        """The statutory date; counted anew only after something that it depends on."""
+        now, before = self.current, self.began
+        same = now.terms is before.terms and (now.sent_at, now.received_at) == (
+            before.sent_at,
+            before.received_at,
+        )
+        return now.refund_due if same else now.refund_due_now()
+
+    def _notice(self) -> datetime:
+        """When the customer said so: the earlier of what the request names and now."""
+        return min(self.current.requested_at, self.now)
 
     def close(self, outcome: CloseOutcome) -> None:
         """Tell fulfillment and payment that nothing more will come of it."""

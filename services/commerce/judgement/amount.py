@@ -8,15 +8,14 @@ from datetime import datetime
 
 from contracts.decisions import DecidedLoyalty, RefundBreakdown, RefundOn, ShipOn
 from contracts.money import Money
-from contracts.orders import OrderSnapshot, PaymentMethod
-from contracts.requests import Method
-from services.commerce.judgement import floor, merchant
+from contracts.orders import OrderSnapshot
+from services.commerce.judgement import clock, floor, merchant
 from services.commerce.judgement.case import Case
 from services.commerce.judgement.entries import Entry
 from services.commerce.judgement.notes import Note, note
 from services.commerce.law import periods, zones
-from services.commerce.law.protection import CARD_CREDIT, Protection
-from services.commerce.law.rows import Clock, Deadline, Outbound, Withdrawal
+from services.commerce.law.protection import Protection
+from services.commerce.law.rows import Deadline, Outbound, Withdrawal
 from services.commerce.policy import rules
 from services.commerce.policy.model import FeeTax, LoyaltyMode, Payer
 from services.commerce.quote import calculation, shipping
@@ -34,7 +33,6 @@ SHIP_ON = {
     RefundOn.RECEIPT: ShipOn.RECEIPT,
     RefundOn.INSPECTION: ShipOn.RECEIPT,
 }
-CARD_CREDIT_WITHIN = Deadline(days=7, clock=Clock.AGREEMENT, working_days=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -218,7 +216,7 @@ def refund_due(
     elif any(entry.conformity is not None for entry in standing):
         deadline = law.conformity.refund if law.conformity is not None else None
     elif _credits_a_card(case, order, law) and (received is not None or not goes_back):
-        deadline = CARD_CREDIT_WITHIN
+        deadline = clock.CARD_CREDIT_WITHIN
     if deadline is None:
         return None
     return periods.refund_due(
@@ -234,12 +232,7 @@ def refund_due(
 
 
 def _credits_a_card(case: Case, order: OrderSnapshot, law: Protection) -> bool:
-    """Row US-FCBA-CREDIT."""
-    return (
-        law.place.country in CARD_CREDIT.countries
-        and merchant.method_of(case) is Method.ORIGINAL_PAYMENT_METHOD
-        and any(payment.method is PaymentMethod.CARD for payment in order.payments)
-    )
+    return clock.credits_a_card(order, law.place.country, merchant.method_of(case))
 
 
 def notes(case: Case, order: OrderSnapshot, amount: Amount) -> Iterator[Note]:
