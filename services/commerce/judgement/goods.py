@@ -29,8 +29,8 @@ def notes(case: Case, found: list[Entry], earlier: Earlier) -> Iterator[Note]:
         agree = False
         yield note(
             "goods_contradict",
-            f"{contradiction.code}: the system says {contradiction.system_state},"
-            f" the warehouse {contradiction.physical_state}",
+            f"{contradiction.code}: the system says: {contradiction.system_state};"
+            f" the goods say: {contradiction.physical_state}",
             "goods.contradiction",
         )
     by_line = {line.line_id: line for line in facts.lines}

@@ -153,7 +153,7 @@ def _line(
     if Trait.HAZARDOUS in facts.traits:
         refusal = "hazardous goods cannot be carried back"
     elif received >= facts.quantity:
-        refusal = f"all {facts.quantity} units of this line are already in the warehouse"
+        refusal = f"all that was sold ({_pieces(facts.quantity)}) is in the warehouse already"
     return LineReturnability(
         line_id=line.line_id,
         returnable=refusal is None,
@@ -233,17 +233,21 @@ def _already_received(
     if standing + unannounced > facts.quantity:
         yield Contradiction(
             code="more_units_than_sold",
-            system_state=f"{facts.quantity} units of {facts.sku} were sold",
-            physical_state=f"{standing + unannounced} units were counted in the warehouse",
+            system_state=f"{_pieces(facts.quantity)} of {facts.sku} sold",
+            physical_state=f"{_pieces(standing + unannounced)} counted in the warehouse",
         )
     free = max(0, facts.quantity - held)
     wanted = min(line.quantity, free)
     if unannounced and wanted and wanted + unannounced > free:
         yield Contradiction(
             code="already_received",
-            system_state=f"{free} units of {facts.sku} are with the customer",
-            physical_state=f"{unannounced} of them were already counted in the warehouse",
+            system_state=f"{_pieces(free)} of {facts.sku} with the customer",
+            physical_state=f"{_pieces(unannounced)} of it counted in the warehouse already",
         )
+
+
+def _pieces(number: int) -> str:
+    return "1 unit" if number == 1 else f"{number or 'no'} units"
 
 
 def _never_delivered(
@@ -263,6 +267,6 @@ def _never_delivered(
     if sent < min(line.quantity, facts.quantity):
         yield Contradiction(
             code="never_delivered",
-            system_state=f"{line.quantity} units of {facts.sku} are to come back",
-            physical_state=f"{sent} of them were ever delivered",
+            system_state=f"{_pieces(line.quantity)} of {facts.sku} to come back",
+            physical_state=f"{_pieces(sent)} of it ever delivered",
         )
