@@ -1,46 +1,342 @@
-"""What must hold: after every step, and when everything has come to rest."""
+"""What must hold at every instant: of what is said on the bus, and of what is stored.
+
+The names I1 to I18 are explained in tests/README.md. Whatever does not hold raises Violated.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 
+from contracts import topics
+from contracts.base import Message
+from contracts.decisions import (
+    DeciderKind,
+    Outcome,
+    RefundOn,
+    RefundReleased,
+    ReturnClosed,
+    ReturnDecisionMade,
+)
+from contracts.envelope import Envelope
+from contracts.lifecycle import Party, ReturnStatusChanged, Status
+from contracts.requests import Method
+from contracts.reviews import ReviewDecided
 from services.chassis.records import Record
-from tests.simulation.orders import Json
-from tests.simulation.people import Call
+from services.commerce.transitions import MOVES as RETURN_MOVES
+from services.fulfillment.transitions import MOVES as UNIT_MOVES
+from services.payment.model import RefundState
+from services.payment.transitions import MOVES as REFUND_MOVES
+from tests.simulation.orders import CANARY
+from tests.simulation.people import FINAL, Call
+from tests.simulation.plan import Life
 
-if TYPE_CHECKING:
-    from tests.simulation.run import Simulation
+EFFECTS_MAX, PARKED_MAX, OUTBOX_MAX, ATTEMPTS_MAX = 60, 200, 500, 60
+OVERDUE_MAX = timedelta(minutes=5)
+FACTS_FOR = {
+    RefundOn.PROOF_OF_SENDING: {"scans", "receipts", "inspections"},
+    RefundOn.RECEIPT: {"receipts", "inspections"},
+    RefundOn.INSPECTION: {"inspections"},
+    None: {"inspections"},
+}
+"""When money may be released -> what the warehouse must have said by then (any of it)."""
+FOUND_WITHOUT_A_PERSON = frozenset({"order_not_found", "payment_not_refundable"})
+"""Escalations that news alone may resolve: the order came, the dispute was won."""
+
+COMMERCE = """
+SELECT r.return_id, r.state, r.status, r.waiting_on, r.until,
+    (r.document -> 'shown' ->> 'number')::int AS number,
+    EXISTS (SELECT FROM deadlines d WHERE d.subject = r.return_id AND d.name = 'wait') AS watched
+FROM returns r
+"""
+UNITS = "SELECT return_id, line_id, ordinal, state FROM units"
+# The balances as the ledger adds up to, beside those that the trigger keeps.
+BALANCES = """
+SELECT b.order_id, b.payment_id, b.captured, b.reserved, b.pending, b.settled, b.unknown,
+    (SELECT coalesce(sum(CASE WHEN l.target = side.account THEN l.amount ELSE -l.amount END), 0)
+     FROM ledger l WHERE l.book = 'payment' AND l.order_id = b.order_id
+        AND l.holder = b.payment_id AND side.account IN (l.source, l.target)
+        AND l.test = b.test) AS added, side.account,
+    CASE side.account WHEN 'reserved' THEN b.reserved WHEN 'pending' THEN b.pending
+        WHEN 'settled' THEN b.settled ELSE b.unknown END AS kept
+FROM payment_balances b, unnest(ARRAY['reserved', 'pending', 'settled', 'unknown'])
+    AS side (account)
+"""
+# Whether anything of the money has changed since the last look.
+MONEY_VERSION = """
+SELECT (SELECT max(seq) FROM ledger) AS ledger, (SELECT max(seq) FROM refund_moves) AS moves,
+    (SELECT count(*) FROM submissions) AS submissions
+"""
+MOVED = "SELECT seq, refund_id, event, state, attempt FROM refund_moves WHERE seq > $1 ORDER BY seq"
+SUBMITTED = "SELECT refund_id, attempt, tries FROM submissions ORDER BY at"
+CREDITED = "SELECT order_id, sum(amount)::bigint AS amount FROM store_credits GROUP BY order_id"
+
+
+class Violated(AssertionError):
+    """An invariant does not hold."""
+
+
+def insist(holds: bool, what: str) -> None:
+    if not holds:
+        raise Violated(what)
+
+
+def _closure(moves: dict[Any, Any]) -> set[tuple[str, str]]:
+    """(state, state) that one transaction may lead from and to, in any number of moves."""
+    found = {(str(state), str(to)) for (state, _), to in moves.items()}
+    while True:
+        more = {(a, d) for a, b in found for c, d in found if b == c} - found
+        if not more:
+            return found
+        found |= more
+
+
+RETURN_WAYS, UNIT_WAYS = _closure(dict(RETURN_MOVES)), _closure(UNIT_MOVES)
+
+
+@dataclass
+class Said:
+    """What was said about one return, in the order in which it was first published."""
+
+    status: int = 0
+    sequence: int = 0
+    decision: ReturnDecisionMade | None = None
+    closed: bool = False
+    waits_for_person: str | None = None
+    reviews: int = 0
+    facts: set[str] = field(default_factory=set)
+    """What the warehouse was told to have been accepted: scans, receipts, inspections."""
 
 
 class Watch:
-    """Looks at the stores, the bus and the processor's book of one run."""
+    """Looks at the bus, the stores and the processor's book of one run."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Any) -> None:
         self.simulation = simulation
         self.stores = simulation.environment.stores
+        self.lives: dict[str, Life] = {life.plan.return_id: life for life in simulation.lives}
+        self.said: dict[str, Said] = defaultdict(Said)
+        self.published: dict[str, int] = {}
+        """ce_id -> how many came first on the bus."""
+        self.promises: list[Call] = []
+        self.poisoned: list[str] = []
+        """Topics that got a record that nobody can read."""
+        self.reached: set[str] = set()
+        self._rows: dict[str, dict[Any, Any]] = {name: {} for name in self.stores}
+        self._moves: dict[str, RefundState] = {}
+        self._last_move = 0
+        self._money_version: Any = None
+        self._attempts: dict[str, int] = {}
+        self._absent: set[tuple[str, int]] = set()
 
-    def on_record(self, record: Record) -> None:
-        """A record was appended to the bus."""
+    # What is said.
 
-    def accepted(self, call: Call) -> None:
-        """Somebody was told that their request is durable."""
-
-    def poison(self, chance: Any) -> None:
-        """Append what nobody can read."""
-
-    async def after(self, service: str) -> None:
-        """A step of this service is over."""
-
-    async def at_the_end(self) -> None:
-        """Everything has come to rest."""
-
-    async def ends(self) -> dict[int, Json]:
-        """How each planned return ended."""
-        found = {}
-        rows = await self.stores["commerce"].checker.fetch(
-            "SELECT return_id, state, status, approved, released FROM returns"
+    def on_record(self, record: Record, envelope: Envelope | None, body: Message | None) -> None:
+        """A record was appended to the bus; no body: nobody can read it."""
+        insist(
+            CANARY.encode() not in (record.key or b""), f"I16: a person in a key: {record.key!r}"
         )
-        by_id = {row["return_id"]: dict(row) for row in rows}
-        for life in self.simulation.lives:
-            found[life.plan.index] = by_id.get(life.plan.return_id, {})
-        return found
+        for name, value in record.headers:
+            insist(CANARY.encode() not in value, f"I16: a person in the header {name}")
+        if envelope is None or body is None or envelope.id in self.published:
+            return
+        self.published[envelope.id] = len(self.published)
+        said = self.said[getattr(body, "return_id", None) or ""]
+        if isinstance(body, ReturnStatusChanged):
+            insist(body.number == said.status + 1, f"I6: status {body.number} after {said.status}")
+            said.status = body.number
+        elif isinstance(body, ReturnDecisionMade):
+            self._decided(said, body)
+        elif isinstance(body, ReviewDecided):
+            said.reviews += 1
+            said.waits_for_person = None
+        elif isinstance(body, ReturnClosed):
+            said.closed = True
+        elif isinstance(body, RefundReleased):
+            self._released(said, body)
+
+    def _decided(self, said: Said, made: ReturnDecisionMade) -> None:
+        insist(
+            made.sequence == said.sequence + 1,
+            f"I6: decision {made.sequence} after {said.sequence}",
+        )
+        said.sequence, said.decision, said.closed = made.sequence, made, False
+        self.reached.add(f"decision {made.decision} by {made.decided_by.kind}")
+        if made.escalation is not None:
+            said.waits_for_person = str(made.escalation.reason)
+            self.reached.add(f"escalated {made.escalation.reason}")
+        self._adds_up(made)
+        life = self.lives.get(made.return_id)
+        if life is not None and life.plan.kind == "withdrawal":
+            by_agent = made.decided_by.kind is DeciderKind.AGENT
+            rejected = made.decision is Outcome.REJECTED
+            insist(not (by_agent and rejected), "I11: a withdrawal in time was rejected")
+            fee = made.refund.restocking_fee if made.refund is not None else 0
+            insist(fee == 0, "I11: a withdrawal in time costs a fee")
+
+    def _adds_up(self, made: ReturnDecisionMade) -> None:
+        if made.refund is None:
+            return
+        parts = made.refund
+        total = parts.items + parts.tax + parts.shipping - parts.restocking_fee
+        total -= parts.return_shipping_fee + parts.diminished_value + parts.loyalty_deduction
+        insist(total == parts.total, f"I3: the parts of {made.return_id} add up to {total}")
+        allocated = sum(each.amount for each in made.settlement.allocations)
+        original = made.settlement.method is Method.ORIGINAL_PAYMENT_METHOD
+        if made.decision is Outcome.APPROVED and original:
+            insist(allocated == parts.total, f"I3: {allocated} allocated of {parts.total}")
+
+    def _released(self, said: Said, body: RefundReleased) -> None:
+        made = said.decision
+        insist(made is not None and not said.closed, "I8: released what is not approved")
+        assert made is not None
+        if made.decision is Outcome.ESCALATED:
+            insist(made.release is not None, "I10: released while a person has to decide")
+            return
+        insist(made.decision is Outcome.APPROVED, f"I8: released after {made.decision}")
+        waits = said.waits_for_person
+        insist(
+            waits is None or waits in FOUND_WITHOUT_A_PERSON,
+            f"I10: released although nobody decided about {waits}",
+        )
+        by_person = made.decided_by.kind is DeciderKind.HUMAN
+        if made.refund_on is not RefundOn.APPROVAL and not by_person:
+            seen = said.facts & FACTS_FOR[made.refund_on]
+            insist(bool(seen), f"I9: released for {made.refund_on} before anything of it was seen")
+        spent = Method.ORIGINAL_PAYMENT_METHOD
+        insist(
+            body.method is not spent or body.payment_id is not None, "I1: a refund of no payment"
+        )
+
+    def accepted(self, call: Call, return_id: str) -> None:
+        """Somebody was told that their request is durable."""
+        self.promises.append(call)
+        _, place, what = (*call.path.split("/"), "", "")[:3]
+        if place == "warehouse":
+            self.said[return_id].facts.add(what)
+
+    def poisoned_for(self, service: str) -> int:
+        """Unreadable records on the topics that this service reads."""
+        names = topics.topics_read_by(service)
+        return sum(topic in names for topic in self.poisoned)
+
+    # What is stored.
+
+    async def after(self, service: str, due: Any) -> None:
+        """A step of this service is over."""
+        insist(due.effects <= EFFECTS_MAX, f"I18: {due.effects} effects of {service}")
+        insist(due.parked <= PARKED_MAX, f"I18: {due.parked} parked messages of {service}")
+        insist(due.outbox <= OUTBOX_MAX, f"I18: {due.outbox} rows to publish by {service}")
+        insist(
+            due.attempts <= ATTEMPTS_MAX, f"I18: an effect of {service} tried {due.attempts} times"
+        )
+        check = {
+            "commerce": self._commerce,
+            "fulfillment": self._fulfillment,
+            "payment": self._payment,
+        }.get(service)
+        if check is not None:
+            await check(self.stores[service].checker)
+
+    async def _commerce(self, checker: Any) -> None:
+        known = self._rows["commerce"]
+        for row in await checker.fetch(COMMERCE):
+            return_id, state = row["return_id"], row["state"]
+            before, number = known.get(return_id, (None, 0))
+            if before not in (None, state):
+                insist((before, state) in RETURN_WAYS, f"I6: {return_id} went {before} to {state}")
+                self.reached.add(f"return {before} to {state}")
+            insist(row["number"] >= number, f"I6: status {row['number']} after {number}")
+            known[return_id] = (state, row["number"])
+            self._named_party(row)
+
+    def _named_party(self, row: Any) -> None:
+        """R3: it is over, or somebody has to act until some instant, and that is watched."""
+        if Status(row["status"]) in FINAL:
+            return
+        named = row["waiting_on"] not in (Party.NONE, Party.UNKNOWN)
+        insist(named, f"I5: {row['return_id']} {row['status']} waits on nobody")
+        insist(row["until"] is not None, f"I5: {row['return_id']} {row['status']} waits for ever")
+        insist(row["watched"], f"I5: nobody watches {row['return_id']} {row['status']}")
+        now: datetime = self.simulation.clock.at
+        healed = self.simulation.healed_at
+        if healed is not None and now - healed > OVERDUE_MAX:
+            late = now - row["until"] > OVERDUE_MAX
+            insist(
+                not late, f"I5: {row['return_id']} {row['status']} is overdue since {row['until']}"
+            )
+
+    async def _fulfillment(self, checker: Any) -> None:
+        known = self._rows["fulfillment"]
+        for row in await checker.fetch(UNITS):
+            key, state = (row["return_id"], row["line_id"], row["ordinal"]), row["state"]
+            before = known.get(key, state)
+            if before != state:
+                insist((before, state) in UNIT_WAYS, f"I6: unit {key} went {before} to {state}")
+                self.reached.add(f"unit {before} to {state}")
+            known[key] = state
+
+    async def _payment(self, checker: Any) -> None:
+        pages = self.simulation.environment.outside.book.pages
+        version = (await checker.fetchrow(MONEY_VERSION), pages.entries())
+        if version == self._money_version:
+            return
+        self._money_version = version
+        await self._refunds_move(checker)
+        for row in await checker.fetch(BALANCES):
+            where = f"{row['order_id']} {row['payment_id']}"
+            insist(
+                row["added"] == row["kept"],
+                f"I3: {where}: {row['account']} {row['added']} by the ledger, kept {row['kept']}",
+            )
+            gone = row["reserved"] + row["pending"] + row["settled"] + row["unknown"]
+            insist(gone <= row["captured"], f"I2: {gone} of {row['captured']} promised: {where}")
+        await self._book(checker)
+
+    async def _refunds_move(self, checker: Any) -> None:
+        for row in await checker.fetch(MOVED, self._last_move):
+            self._last_move = row["seq"]
+            refund_id, state = row["refund_id"], RefundState(row["state"])
+            before = self._moves.get(refund_id, RefundState.NONE)
+            allowed = {
+                to
+                for (at, event), to in REFUND_MOVES.items()
+                if at is before and event == row["event"]
+            }
+            insist(state in allowed, f"I6: refund {refund_id} went {before} {row['event']} {state}")
+            self.reached.add(f"refund {before} {row['event']}")
+            self._moves[refund_id] = state
+            if row["event"] in ("absent", "hold"):
+                self._absent.add((refund_id, row["attempt"]))
+
+    async def _book(self, checker: Any) -> None:
+        """The processor's own book: never more than was paid, each refund at most once."""
+        pages = self.simulation.environment.outside.book.pages
+        live: dict[str, int] = defaultdict(int)
+        by_order: dict[str, int] = defaultdict(int)
+        for refund in pages.older(
+            kind="refund", parent=None, place=None, earliest=0, latest=2**53, limit=1000
+        ):
+            if refund["status"] in ("failed", "canceled"):
+                continue
+            refund_id = refund["metadata"].get("refund_id")
+            live[refund_id] += 1
+            by_order[refund["metadata"].get("order_id")] += refund["amount"]
+            insist(live[refund_id] == 1, f"I7: the processor has {refund_id} twice")
+        for row in await checker.fetch(CREDITED):
+            by_order[row["order_id"]] += row["amount"]
+        for life in self.lives.values():
+            gone, paid = by_order[life.plan.bought.order_id], life.plan.bought.captured
+            insist(gone <= paid, f"I2: {gone} left for {life.plan.bought.order_id} of {paid}")
+        await self._attempts_follow_proof(checker)
+
+    async def _attempts_follow_proof(self, checker: Any) -> None:
+        for row in await checker.fetch(SUBMITTED):
+            refund_id, attempt = row["refund_id"], row["attempt"]
+            last = self._attempts.get(refund_id, 1)
+            if attempt > last:
+                self.reached.add("refund tried again after proof of absence")
+            insist(attempt <= last + 1, f"I7: attempt {attempt} of {refund_id} after {last}")
+            self._attempts[refund_id] = max(attempt, last)

@@ -142,14 +142,30 @@ CALL_TROUBLE: dict[str, Callable[[Transport, httpx.Request], Awaitable[httpx.Res
 }
 
 
+class _Wire:
+    """Takes the place of Stripe's connections."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._client = httpx.AsyncClient(transport=transport)
+
+    async def request(
+        self, method: str, url: str, headers: Any, body: bytes
+    ) -> tuple[bytes, int, httpx.Headers]:
+        answer = await self._client.request(method, url, headers=headers, content=body)
+        return answer.content, answer.status_code, answer.headers
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class _Http(stripe_client.Http):
     """Stripe's client over the transport."""
 
     def __init__(self, transport: Transport) -> None:
         stripe.HTTPXClient.__init__(self, verify_ssl_certs=False)
         self._timeout = httpx.Timeout(5)
-        self._pools = [httpx.AsyncClient(transport=transport)] * stripe_client.POOLS
-        self._turn = 0
+        self._proxied = False
+        self._wire = _Wire(transport)  # type: ignore[assignment]
 
 
 class Outside:
@@ -181,7 +197,7 @@ class Outside:
     def connected(self) -> Iterator[None]:
         """Services that are built inside reach this world in place of the network."""
         stripe_made, goods_made = stripe_client.Http, goods_calls.client
-        stripe_client.Http = lambda: self.stripe_http  # type: ignore[assignment, misc]
+        stripe_client.Http = lambda base="": self.stripe_http  # type: ignore[assignment, misc]
         goods_calls.client = lambda base_url: self.goods_http
         try:
             yield

@@ -108,6 +108,7 @@ class Actor:
 
     name: str
     story: Story
+    return_id: str
     step: Step | None = None
     tries: int = 0
     not_before: datetime | None = None

@@ -124,14 +124,14 @@ class Life:
         self.seen = Seen(return_id=self.plan.return_id)
 
     def actors(self) -> list[Actor]:
-        name, how = f"{self.plan.index}", self.plan.how
+        name, how, return_id = f"{self.plan.index}", self.plan.how, self.plan.return_id
         found = [
-            Actor(f"customer {name}", self._customer()),
-            Actor(f"reviewer {name}", self._reviewer()),
-            Actor(f"chooser {name}", self._chooser()),
+            Actor(f"customer {name}", self._customer(), return_id),
+            Actor(f"reviewer {name}", self._reviewer(), return_id),
+            Actor(f"chooser {name}", self._chooser(), return_id),
         ]
         if how.dispute is not None:
-            found.append(Actor(f"bank {name}", self._bank(how.dispute)))
+            found.append(Actor(f"bank {name}", self._bank(how.dispute), return_id))
         return found
 
     def _later(self, hours: float) -> Wait:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,9 @@ from services.chassis.errors import Transient
 from services.chassis.records import Record
 from services.chassis.settings import Settings
 from tests.simulation import invariants, plan, policies
+from tests.simulation.ending import Ending
 from tests.simulation.faults import RATES, Faults
+from tests.simulation.invariants import Violated
 from tests.simulation.orders import Json
 from tests.simulation.outside import SECRET, Outside
 from tests.simulation.people import Actor, Call, Do
@@ -36,15 +39,21 @@ STEPS_MAX = 6000
 SAFETY_STEPS = (60, 400)
 VIRTUAL_DAYS_MAX = 120
 TRIES_MAX = 300
+GATEWAY_SHARE = 0.15
+"""How often the gateway may take its turn while others have something to do."""
 RETRY = timedelta(seconds=2)
 LIVENESS_SECONDS_MAX = 900
 """In which everything that is no person's turn must be done after the last fault."""
 
+POISON: tuple[tuple[bytes, tuple[tuple[str, bytes], ...]], ...] = (
+    (b"{", (("ce_id", b"1"), ("ce_type", b"returns.ReturnRequest.v1"))),
+    (b"\xff\xfe\x00", ()),
+    (b"[" * 5000, (("content-type", b"application/json"),)),
+    (b"{}", (("ce_specversion", b"1.0"), ("ce_id", b"2"), ("ce_source", b"/x"),
+             ("ce_type", b"returns.Nonsense.v99"))),
+)  # fmt: skip
+"""(value, headers)"""
 Action = tuple[str, Callable[[], Awaitable[None]]]
-
-
-class Violated(AssertionError):
-    """An invariant does not hold."""
 
 
 @dataclass(kw_only=True)
@@ -55,6 +64,8 @@ class Environment:
     outside: Outside
     door: Door
     policy: Path
+    logged: list[str] = field(default_factory=list)
+    """Every line that a service has logged in the present run."""
 
 
 @dataclass(kw_only=True)
@@ -62,13 +73,18 @@ class Due:
     """What a service's store holds for later."""
 
     outbox: int = 0
+    effects: int = 0
+    attempts: int = 0
+    parked: int = 0
     effect: datetime | None = None
     deadline: datetime | None = None
 
 
 DUE = """
-SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT min(due_at) FROM effects) AS effect,
-    least((SELECT min(due_at) FROM deadlines), (SELECT min(until) FROM parked)) AS deadline
+SELECT (SELECT count(*) FROM outbox) AS outbox, e.effects, e.attempts, e.effect, p.parked,
+    least((SELECT min(due_at) FROM deadlines), p.until) AS deadline
+FROM (SELECT count(*) AS effects, coalesce(max(attempts), 0) AS attempts, min(due_at) AS effect
+      FROM effects) AS e, (SELECT count(*) AS parked, min(until) AS until FROM parked) AS p
 """
 
 
@@ -106,6 +122,7 @@ class Simulation:
         self.workers: list[Worker] = []
         self.reached: set[str] = set()
         self.healed_at: datetime | None = None
+        self._quiet = False
 
     # Setting up.
 
@@ -131,7 +148,7 @@ class Simulation:
             steps=self.step,
             fired=dict(self.faults.fired),
             reached=self.reached,
-            ends={} if violation else await self.watch.ends(),
+            ends={} if violation else self.ending.ends(),
             violation=violation,
         )
 
@@ -174,7 +191,7 @@ class Simulation:
         ]
         self.actors: list[Actor] = [actor for life in self.lives for actor in life.actors()]
         self.watch = invariants.Watch(self)
-        self.bus.listeners = [self._hear, self.watch.on_record]
+        self.bus.listeners = [self._hear]
         for worker in self.workers:
             self._start(worker)
 
@@ -189,15 +206,15 @@ class Simulation:
         self.groups[service].rebalance(alive, turn=turn)
 
     def _hear(self, record: Record) -> None:
-        try:
-            body: Message = envelope.parse(
+        found, body = None, None
+        with suppress(envelope.Unreadable):  # poison: nobody can read it
+            found, body = envelope.parse(
                 record.topic, record.headers, record.value or b"", self.clock.at
-            )[1]
-        except Exception:  # poison: people do not read it
-            return
+            )
+        self.watch.on_record(record, found, body)
         return_id = getattr(body, "return_id", None)
         for life in self.lives:
-            if life.seen.return_id == return_id:
+            if body is not None and life.seen.return_id == return_id:
                 life.seen.hear(body)
                 self._note("", f"  return {life.plan.index}: {_told(body)}")
 
@@ -213,7 +230,11 @@ class Simulation:
                 raise Violated("I17: the system never comes to rest")
             if self.healed_at is None and self.step > safety:
                 self._heal()
+            self._quiet = False
             actions = self._enabled()
+            if not actions:
+                self._quiet = True
+                actions = self._enabled()
             if actions:
                 _, act = self.chance.choice(actions) if self.faulty else actions[0]
                 await act()
@@ -257,7 +278,7 @@ class Simulation:
         due, now = self.due[worker.service], worker.clock.now()
         if worker.held:
             found.append(("process", lambda: self._process(worker)))
-        elif worker.group.behind(worker.number) and not self._away("broker"):
+        elif self._may_poll(worker):
             found.append(("poll", lambda: self._poll(worker)))
         if due.outbox and not self._away("broker") and self._leads(worker):
             found.append(("relay", lambda: self._relay(worker)))
@@ -272,6 +293,12 @@ class Simulation:
         if worker.uncommitted and self.faulty:
             found.append(("commit", lambda: self._commit(worker)))
         return found
+
+    def _may_poll(self, worker: Worker) -> bool:
+        """The gateway follows at a distance: it gets its records in larger portions."""
+        if self._away("broker") or not worker.group.behind(worker.number):
+            return False
+        return worker.service != "gateway" or self._quiet or self.chance.random() < GATEWAY_SHARE
 
     def _leads(self, worker: Worker) -> bool:
         """One relay per store holds the lock."""
@@ -312,30 +339,36 @@ class Simulation:
 
     # Steps.
 
-    async def _guarded(self, worker: Worker, doing: str, work: Awaitable[Any]) -> bool:
-        """Let a worker work; False when it died or has to try again."""
+    async def _guarded(
+        self, worker: Worker, doing: str, work: Awaitable[Any], *, look: bool = True
+    ) -> bool:
+        """Let a worker work; False when it died or has to try again.
+
+        `look`: its store may have changed; otherwise only where something went wrong.
+        """
         self.running = worker
-        told = "ok"
+        told = ""
         try:
             found = await work
             told = "" if found is None else str(found)
             return True
         except Killed as death:
-            told = f"killed {death}"
+            told, look = f"killed {death}", True
             self._kill(worker)
             return False
         except (OSError, KafkaError, asyncpg.PostgresError, Transient) as error:
-            told = f"failed: {chassis_faults.described(error)}"
+            told, look = f"failed: {chassis_faults.described(error)}", True
             return False
         finally:
             self.running = None
             self._note(worker.name, f"{doing} {told}")
-            await self._look(worker.service)
+            if look:
+                await self._look(worker.service)
 
     async def _look(self, service: str) -> None:
         row = await self.environment.stores[service].checker.fetchrow(DUE)
         self.due[service] = Due(**dict(row))
-        await self.watch.after(service)
+        await self.watch.after(service, self.due[service])
 
     def _kill(self, worker: Worker) -> None:
         worker.die()
@@ -350,7 +383,7 @@ class Simulation:
         if self.faulty:
             places = self.chance.sample(places, self.chance.randint(1, len(places)))
         for place in places:
-            limit = self.chance.choice((1, 2, 5, 50)) if self.faulty else 200
+            limit = self.chance.choice((1, 2, 50, 50)) if self.faulty else 200
             worker.take(worker.group.poll(place, limit))
         if self.faults.strikes("pause", "poll"):
             self._note(worker.name, f"holds {len(worker.held)} records")
@@ -372,13 +405,15 @@ class Simulation:
 
     async def _relay(self, worker: Worker) -> None:
         producer = Producer(self.bus, lambda place: self.faults.strikes("partition_away"))
-        await self._guarded(worker, "publishes", worker.publish(producer))
+        if await self._guarded(worker, "publishes", worker.publish(producer), look=False):
+            self.due[worker.service].outbox = 0
 
     async def _claim(self, worker: Worker) -> None:
         limit = self.chance.choice((1, 3, 20)) if self.faulty else 20
-        if not await self._guarded(worker, "claims", worker.claim(limit)):
+        if not await self._guarded(worker, "claims", worker.claim(limit), look=False):
             return
         if self.faults.strikes("pause", "claim"):
+            await self._look(worker.service)
             return
         while worker.claimed:
             await self._carry_out(worker)
@@ -388,7 +423,7 @@ class Simulation:
             await self._settle(worker)
 
     async def _carry_out(self, worker: Worker) -> None:
-        await self._guarded(worker, "carries out", worker.carry_out())
+        await self._guarded(worker, "carries out", worker.carry_out(), look=False)
 
     async def _settle(self, worker: Worker) -> None:
         if self.faults.strikes("pause", "settle"):
@@ -473,7 +508,7 @@ class Simulation:
                 raise Violated(f"I4: {call.path} was answered with {response.text}")
             await self._look("gateway")
         if status < 300:
-            self.watch.accepted(call)
+            self.watch.accepted(call, actor.return_id)
         lost = self.faults.strikes("answer_lost")
         self._note(actor.name, f"{call.path} {status}{' lost' if lost else ''}")
         if status < 300 and not lost:
@@ -515,7 +550,17 @@ class Simulation:
         if self.faults.strikes("time"):
             self.clock.at += timedelta(seconds=chance.choice((0.5, 3, 20)))
         if self.faults.strikes("poison"):
-            self.watch.poison(chance)
+            self._poison(chance)
+
+    def _poison(self, chance: Random) -> None:
+        """A record that nobody can read; it names no return."""
+        place = chance.choice(sorted(self.bus.log))
+        value, headers = chance.choice(POISON)
+        self._note("bus", f"poison on {place}")
+        self.watch.poisoned.append(place[0])
+        self.bus.append(
+            place[0], key=chance.choice((None, b"\xff\x00")), headers=headers, value=value
+        )
 
     def _at_checkpoint(self, name: str) -> None:
         if self.running is None:
@@ -532,7 +577,9 @@ class Simulation:
         self.trace.add(self.step, self.clock.at, who, what)
 
     async def _end(self) -> None:
-        await self.watch.at_the_end()
+        self.ending = Ending(self.watch)
+        await self.ending.read()
+        await self.ending.check()
 
 
 def _told(body: Message) -> str:
