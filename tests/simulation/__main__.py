@@ -8,44 +8,65 @@ import sys
 import time
 from collections import Counter
 
-from tests.simulation import session
+from tests.simulation import session, sometimes
 from tests.simulation.faults import RATES
-from tests.simulation.run import Result
-from tests.simulation.session import Wanted
+from tests.simulation.session import Told
+from tests.simulation.wanted import Wanted
 
 TRACE_LINES = 80
 
 
 def main() -> int:
-    wanted = _arguments()
+    given = _arguments()
     # Sets of text are iterated in an order that depends on this; a seed must not.
     if os.environ.get("PYTHONHASHSEED") != "0":
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
-    allowed = tuple(wanted.faults.split(",")) if wanted.faults is not None else tuple(RATES)
-    only = tuple(int(each) for each in wanted.returns.split(",")) if wanted.returns else None
-    first, count = (wanted.seed, 1) if wanted.seed is not None else (wanted.first, wanted.seeds)
-    seeds = [Wanted(seed=first + number, only=only, allowed=allowed) for number in range(count)]
-    began, fired, failed = time.monotonic(), Counter[str](), 0
-    for result in session.run(seeds, processes=wanted.processes):
-        fired.update(result.fired)
-        if result.violation is not None or wanted.seed is not None:
-            _tell(result)
-        if result.violation is not None:
-            failed += 1
-            if failed >= wanted.failures:
-                break
+    began, seen, failed, played = time.monotonic(), Counter[str](), 0, 0
+    for told in session.run(_wanted(given), processes=given.processes):
+        played += 1
+        seen.update(told.result.fired)
+        seen.update(told.result.reached)
+        if told.result.violation is not None or given.seed is not None:
+            _tell(told, whole=given.seed is not None)
+        failed += told.result.violation is not None
+        if failed >= given.failures:
+            break
     seconds = time.monotonic() - began
-    print(f"{count} seeds, {failed} failed, {seconds:.0f} s")
-    return min(failed, 1)
+    print(f"{played} seeds, {failed} failed, {seconds:.0f} s")
+    return 1 if failed or not _reached_enough(seen, played) else 0
 
 
-def _tell(result: Result) -> None:
-    print("\n".join(result.trace.lines[-TRACE_LINES:]))
+def _wanted(given: argparse.Namespace) -> list[Wanted]:
+    allowed = tuple(RATES)
+    if given.faults is not None:
+        allowed = tuple(name for name in given.faults.split(",") if name in RATES)
+    only = tuple(int(each) for each in given.returns.split(",")) if given.returns else None
+    first, count = (given.seed, 1) if given.seed is not None else (given.first, given.seeds)
+    return [Wanted(seed=first + number, only=only, allowed=allowed) for number in range(count)]
+
+
+def _reached_enough(seen: Counter[str], played: int) -> bool:
+    """Whether a run that is long enough has been everywhere; tells where it has not."""
+    if played < sometimes.SEEDS_MIN:
+        return True
+    missing = sometimes.missing(seen)
+    reached = len(sometimes.expected()) - len(missing)
+    print(f"sometimes: {reached} of {len(sometimes.expected())} reached")
+    for name in missing:
+        print(f"NEVER REACHED: {name}")
+    for name in sometimes.also_never(seen):
+        print(f"not reached either: {name}")
+    return not missing
+
+
+def _tell(told: Told, *, whole: bool) -> None:
+    result = told.result
+    print("\n".join(result.trace.lines if whole else result.trace.lines[-TRACE_LINES:]))
     print(f"seed {result.seed}: {result.steps} steps, trace {result.trace.hash}")
     if result.violation is not None:
         print(f"seed {result.seed} FAILED: {result.violation}")
-        print(f"replay it with: make simulate SEED={result.seed}")
+        print(f"replay it with: {told.wanted.command}")
 
 
 def _arguments() -> argparse.Namespace:

@@ -90,6 +90,8 @@ class Ending:
             self._nothing_lost(life)
             self._paid_once(life)
             self._agreed(life)
+            status = self.commerce[life.plan.return_id]["status"]
+            self.watch.reached.add(f"{life.plan.kind} ends {status}")
         self._legs_follow_the_money()
         gaps = await self.stores["payment"].checker.fetchval(GAPS)
         insist(gaps is None, "I14: the numbers of the credit notes have gaps")

@@ -22,7 +22,7 @@ from contracts.decisions import (
 )
 from contracts.envelope import Envelope
 from contracts.lifecycle import Party, ReturnStatusChanged, Status
-from contracts.requests import Method
+from contracts.requests import Method, SettlementChosen
 from contracts.reviews import ReviewDecided
 from services.chassis.records import Record
 from services.commerce.transitions import MOVES as RETURN_MOVES
@@ -44,6 +44,8 @@ FACTS_FOR = {
 """When money may be released -> what the warehouse must have said by then (any of it)."""
 FOUND_WITHOUT_A_PERSON = frozenset({"order_not_found", "payment_not_refundable"})
 """Escalations that news alone may resolve: the order came, the dispute was won."""
+CUSTOMERS_CHOICE = frozenset({"settlement_failed", "payment_not_refundable"})
+"""Escalations that the customer ends by choosing another way to be paid."""
 
 COMMERCE = """
 SELECT r.return_id, r.state, r.status, r.waiting_on, r.until,
@@ -121,8 +123,8 @@ class Watch:
         self.published: dict[str, int] = {}
         """ce_id -> how many came first on the bus."""
         self.promises: list[Call] = []
-        self.poisoned: list[str] = []
-        """Topics that got a record that nobody can read."""
+        self.poisoned: list[tuple[str, bytes | None]] = []
+        """(topic, value) of every record that nobody can read."""
         self.reached: set[str] = set()
         self._rows: dict[str, dict[Any, Any]] = {name: {} for name in self.stores}
         self._moves: dict[str, RefundState] = {}
@@ -151,6 +153,8 @@ class Watch:
             self._decided(said, body)
         elif isinstance(body, ReviewDecided):
             said.reviews += 1
+            said.waits_for_person = None
+        elif isinstance(body, SettlementChosen) and said.waits_for_person in CUSTOMERS_CHOICE:
             said.waits_for_person = None
         elif isinstance(body, ReturnClosed):
             said.closed = True
@@ -220,7 +224,7 @@ class Watch:
     def poisoned_for(self, service: str) -> int:
         """Unreadable records on the topics that this service reads."""
         names = topics.topics_read_by(service)
-        return sum(topic in names for topic in self.poisoned)
+        return sum(topic in names for topic, _ in self.poisoned)
 
     # What is stored.
 

@@ -114,11 +114,11 @@ class Life:
     now: Callable[[], datetime]
     outside: Any
     publish_policy: Callable[[], None]
+    prompt: bool = False
+    """Nobody hesitates: for a run that is only there to be compared with."""
     seen: Seen = field(init=False)
     disputed: bool = False
     bank_took_it: bool = False
-    over: bool = False
-    """The parcel's part of the story has been told."""
 
     def __post_init__(self) -> None:
         self.seen = Seen(return_id=self.plan.return_id)
@@ -135,7 +135,7 @@ class Life:
         return found
 
     def _later(self, hours: float) -> Wait:
-        spread = self.chance.uniform(0.5, 1.5)
+        spread = 0.0 if self.prompt else self.chance.uniform(0.5, 1.5)
         return Wait(at=self.now() + timedelta(hours=hours * spread * self.plan.haste))
 
     def _call(self, path: str, body: Json, key: str, unless: Any = None) -> Call:
@@ -167,7 +167,6 @@ class Life:
             yield self._of_return("cancel", {"reason": CANARY}, "cancel", self._gone)
         elif how.packed != 0:
             yield from self._parcel(units if how.packed is None else how.packed)
-        self.over = True
 
     def _gone(self) -> bool:
         return self.seen.final
@@ -222,7 +221,8 @@ class Life:
                 continue
             looked_at.add(self.seen.sequence)
             verdict = self.plan.how.verdict if turn < 3 else "approve"
-            if self.bank_took_it:
+            paid = "RefundSettled" in self.seen.heard
+            if self.bank_took_it and not paid:
                 verdict = "reject"
             body: Json = {
                 "decision": verdict,
@@ -234,7 +234,7 @@ class Life:
             made = self.seen.decision
             assert made is not None and made.escalation is not None
             unpayable = made.escalation.reason in ("settlement_failed", "payment_not_refundable")
-            if unpayable and verdict == "approve":
+            if unpayable and verdict == "approve" and not paid:
                 body["settlement"] = {"method": "store_credit"}
             key = f"review:{self.seen.sequence}"
             yield self._of_return("review", body, key, self._other_case(case))

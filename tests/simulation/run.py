@@ -120,7 +120,6 @@ class Simulation:
         self.away_until: dict[str, datetime] = {}
         self.due: dict[str, Due] = {name: Due() for name in SERVICES}
         self.workers: list[Worker] = []
-        self.reached: set[str] = set()
         self.healed_at: datetime | None = None
         self._quiet = False
 
@@ -147,12 +146,13 @@ class Simulation:
             trace=self.trace,
             steps=self.step,
             fired=dict(self.faults.fired),
-            reached=self.reached,
+            reached=self.watch.reached,
             ends={} if violation else self.ending.ends(),
             violation=violation,
         )
 
     async def _begin(self) -> None:
+        self.environment.logged.clear()
         for store in self.environment.stores.values():
             await store.empty()
         policies.begin(self.environment.policy)
@@ -185,6 +185,7 @@ class Simulation:
                 chance=Random(f"{self.seed}:people:{each.index}"),
                 now=self.clock.now,
                 outside=self.environment.outside,
+                prompt=not self.faulty,
                 publish_policy=lambda: policies.publish_the_next(self.environment.policy),
             )
             for each in self.planned
@@ -227,7 +228,7 @@ class Simulation:
         while True:
             self.step += 1
             if self.step > STEPS_MAX:
-                raise Violated("I17: the system never comes to rest")
+                raise Violated(f"I17: no rest after {STEPS_MAX} steps: {self._unfinished()}")
             if self.healed_at is None and self.step > safety:
                 self._heal()
             self._quiet = False
@@ -298,7 +299,9 @@ class Simulation:
         """The gateway follows at a distance: it gets its records in larger portions."""
         if self._away("broker") or not worker.group.behind(worker.number):
             return False
-        return worker.service != "gateway" or self._quiet or self.chance.random() < GATEWAY_SHARE
+        if worker.service != "gateway" or self._quiet:
+            return True
+        return self.faulty and self.chance.random() < GATEWAY_SHARE
 
     def _leads(self, worker: Worker) -> bool:
         """One relay per store holds the lock."""
@@ -324,18 +327,34 @@ class Simulation:
                 if each is not None:
                     dues.append(each - worker.clock.skew)
         dues = [each for each in dues if each > now]
+        if not dues and self.faults.on:
+            self._heal()
+            return
         if not dues:
-            raise Violated("I17: nothing will ever happen again, and not everything is over")
+            raise Violated(f"I17: nothing will ever happen again, but {self._unfinished()}")
         self.clock.at = min(dues)
         if self.clock.at - Clock().at > timedelta(days=VIRTUAL_DAYS_MAX):
-            raise Violated(f"I17: not over after {VIRTUAL_DAYS_MAX} days")
+            raise Violated(f"I17: after {VIRTUAL_DAYS_MAX} days {self._unfinished()}")
 
     def _converged(self) -> bool:
-        if self.faults.on or not all(life.seen.final and life.over for life in self.lives):
-            return False
-        if any(not a.done for a in self.actors if a.name.startswith(("customer", "bank"))):
-            return False
-        return all(due.effect is None and not due.outbox for due in self.due.values())
+        return not self.faults.on and not self._unfinished()
+
+    def _unfinished(self) -> list[str]:
+        """What is not over yet, in words."""
+        found = [
+            f"return {life.plan.index} is {life.seen.status}, waiting on {life.seen.party}"
+            for life in self.lives
+            if not life.seen.final
+        ]
+        found += [
+            f"{actor.name} has not finished"
+            for actor in self.actors
+            if not actor.done and actor.name.startswith(("customer", "bank"))
+        ]
+        for service, due in self.due.items():
+            if due.effect is not None or due.outbox:
+                found.append(f"{service} has {due.effects} effects, {due.outbox} to publish")
+        return found
 
     # Steps.
 
@@ -540,6 +559,8 @@ class Simulation:
             if records:
                 twin = chance.choice(records)
                 self._note("bus", f"repeats {_short(twin)}")
+                if (twin.topic, twin.value) in self.watch.poisoned:
+                    self.watch.poisoned.append((twin.topic, twin.value))
                 self.bus.append(
                     twin.topic, key=twin.key, headers=twin.headers, value=twin.value or b""
                 )
@@ -557,7 +578,7 @@ class Simulation:
         place = chance.choice(sorted(self.bus.log))
         value, headers = chance.choice(POISON)
         self._note("bus", f"poison on {place}")
-        self.watch.poisoned.append(place[0])
+        self.watch.poisoned.append((place[0], value))
         self.bus.append(
             place[0], key=chance.choice((None, b"\xff\x00")), headers=headers, value=value
         )

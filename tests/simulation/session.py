@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import multiprocessing
 import tempfile
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
@@ -10,29 +11,52 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from services.ops.embedded.postgres import Server
-from tests.simulation import stores
-from tests.simulation.faults import RATES
+from tests.simulation import shrink, stores
 from tests.simulation.outside import Outside
 from tests.simulation.run import Environment, Result, Simulation
+from tests.simulation.wanted import Wanted
 from tests.simulation.workers import Door
 from tests.stores import Stores
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """A seed, with the returns (None: all) and the faults that it may have."""
+class Lines(io.TextIOBase):
+    """Takes what is logged, so that it can be searched for people."""
 
-    seed: int
-    only: tuple[int, ...] | None = None
-    allowed: tuple[str, ...] = tuple(RATES)
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.written.append(text)
+        return len(text)
 
 
 @asynccontextmanager
 async def environment(server: Server, folder: Path) -> AsyncIterator[Environment]:
     """What all seeds of a process share, on a server that is running."""
-    async with stores.opened(server, Stores(server)) as found:
-        yield Environment(stores=found, outside=Outside(), door=Door(), policy=folder / "policy")
+    lines, factory = Lines(), structlog.get_config()["logger_factory"]
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(lines))  # type: ignore[arg-type]
+    try:
+        async with stores.opened(server, Stores(server)) as found:
+            yield Environment(
+                stores=found,
+                outside=Outside(),
+                door=Door(),
+                policy=folder / "policy",
+                logged=lines.written,
+            )
+    finally:
+        structlog.configure(logger_factory=factory)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was played in the end, and what came of it."""
+
+    wanted: Wanted
+    result: Result
 
 
 async def played(shared: Environment, wanted: Wanted, *, compare: bool = True) -> Result:
@@ -50,6 +74,20 @@ async def played(shared: Environment, wanted: Wanted, *, compare: bool = True) -
         return calm
     found.violation = difference(found, calm)
     return found
+
+
+async def told(shared: Environment, wanted: Wanted) -> Told:
+    """A seed's result; a failing one as small as it could be made."""
+    found = await played(shared, wanted)
+    if found.violation is None:
+        return Told(wanted, found)
+
+    async def fails(smaller: Wanted) -> str | None:
+        return (await played(shared, smaller)).violation
+
+    small = await shrink.smallest(wanted, found.violation, fails)
+    again = await played(shared, small)
+    return Told(small, again) if again.violation is not None else Told(wanted, found)
 
 
 def difference(found: Result, calm: Result) -> str | None:
@@ -76,12 +114,12 @@ def _work(port: int, folder: str, name: int, jobs: Sequence[Wanted], results: ob
     async def all_of_them() -> None:
         async with environment(started, Path(folder) / str(name)) as shared:
             for each in jobs:
-                results.put(await played(shared, each))  # type: ignore[attr-defined]
+                results.put(await told(shared, each))  # type: ignore[attr-defined]
 
     asyncio.run(all_of_them())
 
 
-def run(seeds: Collection[Wanted], *, processes: int) -> Iterator[Result]:
+def run(seeds: Collection[Wanted], *, processes: int) -> Iterator[Told]:
     """Results as they come. Raises RuntimeError when a process ends without them."""
     wanted = list(seeds)
     context = multiprocessing.get_context("fork")

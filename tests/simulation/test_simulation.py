@@ -11,7 +11,7 @@ import pytest_asyncio
 from services.ops.embedded.postgres import Server
 from tests.simulation import session
 from tests.simulation.run import Environment
-from tests.simulation.session import Wanted
+from tests.simulation.wanted import Wanted
 
 
 @pytest_asyncio.fixture
