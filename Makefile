@@ -8,10 +8,10 @@ STAMP := $(VENV)/.installed
 SCENARIO ?= jacket
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: help setup demo up check format test integration chaos simulate bench compose schemas lock clean
+.PHONY: help setup demo up check format test integration chaos simulate bench compose compose-tests schemas lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Make the virtual environment and install everything from the lock file
 
@@ -51,12 +51,17 @@ format: setup ## Format the code and mend what can be mended by machine
 	@$(BIN)/ruff check --fix --quiet .
 
 test: setup ## All tests that need no container engine, on real Kafka, PostgreSQL and HTTP
-	@$(PYTEST) tests --ignore tests/chaos
+	@$(PYTEST) tests --ignore tests/compose --ignore tests/chaos
 	@EMBEDDED_BROKER=librdkafka $(PYTEST) -q tests/blackbox/test_bus.py tests/integration/chassis/test_running.py
 
-integration: setup ## The integration tests on both brokers
-	@EMBEDDED_BROKER=kafka $(PYTEST) -q tests/integration tests/blackbox
-	@EMBEDDED_BROKER=librdkafka $(PYTEST) -q tests/integration tests/blackbox
+integration: setup ## The integration tests: on containers where an engine answers, else on both embedded brokers
+	@if docker compose ls >/dev/null 2>&1; then \
+	    RETURNS_TEST_BACKEND=containers $(PYTEST) -q tests/integration && \
+	    RETURNS_TEST_BACKEND=containers $(BIN)/python -m pytest -q deploy/examples/integration-test; \
+	else \
+	    EMBEDDED_BROKER=kafka $(PYTEST) -q tests/integration tests/blackbox && \
+	    EMBEDDED_BROKER=librdkafka $(PYTEST) -q tests/integration tests/blackbox; \
+	fi
 
 chaos: setup ## Many returns over the bus while workers are killed (CHAOS_RETURNS=n CHAOS_SEED=x)
 	@$(BIN)/python -m pytest -q -s tests/chaos --timeout 900
@@ -70,6 +75,9 @@ bench: setup ## Measure completed returns per second beside the bare pipeline, a
 
 compose: ## The production shape in containers: up, every scenario, all books, down (needs an engine)
 	@deploy/compose/check
+
+compose-tests: setup ## Measures, rights, settings and kills of the deployment in containers (needs an engine)
+	@$(BIN)/python -m pytest -q -s tests/compose --timeout 600
 
 schemas: setup ## Generate contracts/schemas and contracts/asyncapi.json anew
 	@$(BIN)/python -m contracts.schemas

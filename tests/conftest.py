@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ import pytest_asyncio
 from services.chassis import database
 from services.chassis.service import Service
 from services.chassis.settings import Settings
-from services.ops.embedded import broker as brokers
-from services.ops.embedded import postgres as servers
 from services.ops.embedded import topics
 from services.ops.embedded.postgres import Database, Server
+from services.testing import backend
+from services.testing.backend import Broker
 from tests.driving import Drive, SteppedClock
 from tests.stores import NewStore, Stores, Versions
 
@@ -35,7 +34,8 @@ class Bus:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests of this process, with fsync off."""
-    with servers.running(tmp_path_factory.mktemp("postgres") / "data", durable=False) as server:
+    folder = tmp_path_factory.mktemp("postgres") / "data"
+    with backend.server(folder, default=backend.EMBEDDED) as server:
         yield server
 
 
@@ -59,15 +59,15 @@ def new_store(stores: Stores) -> Iterator[NewStore]:
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[brokers.Broker]:
-    """The broker that EMBEDDED_BROKER names (kafka, librdkafka, or auto)."""
-    choice: Any = os.environ.get("EMBEDDED_BROKER", "auto")
-    with brokers.running(tmp_path_factory.mktemp("broker") / "data", choice=choice) as started:
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The broker that EMBEDDED_BROKER names (kafka, librdkafka, or auto), or a container's."""
+    folder = tmp_path_factory.mktemp("broker") / "data"
+    with backend.broker(folder, default=backend.EMBEDDED) as started:
         yield started
 
 
 @pytest.fixture
-def bus(broker: brokers.Broker) -> Bus:
+def bus(broker: Broker) -> Bus:
     """All topics, under a prefix of this test's own."""
     prefix = f"t{uuid4().hex[:8]}."
     broker.create_topics(topics.all_topics(prefix))

@@ -37,7 +37,7 @@ class Stack:
     ports: Mapping[str, int]
     databases: dict[str, str] = field(default_factory=dict)
     broker: brokers.Broker | None = None
-    server: postgres.Server | None = None
+    server: postgres.Started | None = None
 
     @property
     def bootstrap(self) -> str:

@@ -109,7 +109,7 @@ def server() -> Iterator[tuple[Server, Path]]:
 
 def _work(port: int, folder: str, name: int, jobs: Sequence[Wanted], results: object) -> None:
     """A process: its own stores on the common server."""
-    started = Server(port=port, folder=Path(folder), process=None)  # type: ignore[arg-type]
+    started = Server(port=port)
 
     async def all_of_them() -> None:
         async with environment(started, Path(folder) / str(name)) as shared:

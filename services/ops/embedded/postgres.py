@@ -56,8 +56,6 @@ class Server:
     """A PostgreSQL that accepts connections on 127.0.0.1 without a password."""
 
     port: int
-    folder: Path
-    process: subprocess.Popen[bytes]
 
     def url(self, database: str = "postgres", *, role: str = "postgres") -> str:
         return f"postgresql://{role}@127.0.0.1:{self.port}/{database}"
@@ -121,6 +119,14 @@ class Server:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Started(Server):
+    """One that was started here, over the data in `folder`."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+
 _CREATE_ROLE = sql.SQL(
     """DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {0}) THEN CREATE ROLE {1} LOGIN; END IF;
@@ -166,7 +172,7 @@ def _works(candidate: Sequence[str]) -> bool:
 @contextmanager
 def running(
     folder: Path, *, durable: bool = False, port: int | None = None, log: Path | None = None
-) -> Iterator[Server]:
+) -> Iterator[Started]:
     """PostgreSQL over the data in `folder` (made when missing) for the length of a block.
 
     `durable=False` turns fsync off: for tests only. Raises StartFailed.
@@ -180,7 +186,7 @@ def running(
 
 def start(
     folder: Path, *, durable: bool = False, port: int | None = None, log: Path | None = None
-) -> Server:
+) -> Started:
     """Start PostgreSQL and wait until it accepts connections. Raises StartFailed."""
     folder = folder.resolve()
     log = log or folder.parent / f"{folder.name}.log"
@@ -193,7 +199,7 @@ def start(
         log=log,
         on_parent_death=signal.SIGQUIT,
     )
-    server = Server(port=port, folder=folder, process=process)
+    server = Started(port=port, folder=folder, process=process)
     try:
         processes.wait_until(
             lambda: _accepts(folder, process.pid),
@@ -213,7 +219,7 @@ def exists(folder: Path) -> bool:
     return (folder / "PG_VERSION").exists()
 
 
-def stop(server: Server) -> None:
+def stop(server: Started) -> None:
     """End it at once but cleanly (SIGINT: a fast shutdown that waits for nobody)."""
     processes.stop(server.process, signal_number=signal.SIGINT, grace_seconds=STOP_SECONDS_MAX)
 
