@@ -119,8 +119,9 @@ class Pipeline:
         rows = await self.pool.fetch(quarantine.REQUESTED, quarantine.REDRIVE_MAX)
         for row in rows:
             now = self.clock.now()
-            item = quarantine.item(row, self.registry, self.service.name, now)
             try:
+                # Reading it may fail as handling it may: the others asked for come through.
+                item = quarantine.item(row, self.registry, self.service.name, now)
                 if item.quarantined is not None:
                     raise Poison(item.quarantined.reason)
                 await self._retrying_conflicts([item])

@@ -14,6 +14,7 @@ from services.sandbox.refusal import invalid
 
 LIST_LIMIT_DEFAULT = 10
 LIST_LIMIT_MAX = 100
+DEPTH_MAX = 8
 METADATA_KEYS_MAX = 50
 METADATA_KEY_LENGTH_MAX = 40
 METADATA_VALUE_LENGTH_MAX = 500
@@ -47,12 +48,17 @@ NARROWS: dict[str, Callable[[int], tuple[int, int]]] = {
 
 
 def parameters(text: bytes | str) -> Json:
-    """Bracketed form fields as nested dictionaries: ``metadata[refund_id]=…``."""
+    """Bracketed form fields as nested dictionaries: ``metadata[refund_id]=…``.
+
+    Raises Refused for a field that is nested too deeply, or is a text and an object at once.
+    """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     made: Json = {}
     for number, (name, value) in enumerate(parse_qsl(text, keep_blank_values=True)):
         first, *inner = name.replace("]", "").split("[")
+        if len(inner) > DEPTH_MAX:
+            raise invalid("Invalid object: nested too deeply", param=first)
         place, step = made, first
         for following in inner:
             held = place.setdefault(step, {})

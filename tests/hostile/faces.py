@@ -63,15 +63,14 @@ class Face:
 Opened = Callable[[], AbstractAsyncContextManager[FastAPI]]
 
 
-def of_service(name: str, database_url: str) -> Opened:
-    """A service over its store, without a broker and with nobody outside."""
+def of_service(name: str, database_url: str, **addresses: str) -> Opened:
+    """A service over its store, without a broker; outside is only who `addresses` names."""
+    known: dict[str, Any] = {"sandbox_url": NOBODY, "commerce_url": NOBODY} | addresses
     settings = Settings(
         _env_file=None,
         kafka_bootstrap_servers="127.0.0.1:1",
-        sandbox_url=NOBODY,
-        commerce_url=NOBODY,
         stripe_webhook_secret=SECRET,
-        **{f"{name}_database_url": database_url},  # type: ignore[arg-type]
+        **{f"{name}_database_url": database_url, **known},
     )
     arguments = gateway.APP if name == "gateway" else {}
 
