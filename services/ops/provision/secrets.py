@@ -33,6 +33,10 @@ def provide(folder: Path) -> None:
     vault = folder / OPERATOR
     renew = os.environ.get(RENEW, "")
     made = {name: _kept(vault / name, renew=renew == name) for name in names()}
+    if renew == f"{POSTGRES}-password":
+        raise Refused(
+            f"{RENEW}: {renew} is the server's own: change it there with ALTER ROLE first"
+        )
     if renew and renew not in made:
         raise Refused(f"{RENEW}: there is no secret {renew}; it is one of {', '.join(made)}")
     for (place, name), value in files(made, os.environ.get(STORE_HOST, "postgres")).items():
