@@ -151,7 +151,10 @@ def test_a_pending_refund_can_be_cancelled_and_never_settles(sandbox: Sandbox) -
     with pytest.raises(stripe.InvalidRequestError):
         client.v1.refunds.cancel(made.id)
     assert [entry["kind"] for entry in sandbox.book("pi_cancel")] == ["refund", "refund_failed"]
-    time.sleep(2.5)  # longer than the settlement would have taken
+    sandbox.pay("pi_later", behaviour="pending")
+    later = refund(client, "pi_later", "later:1")
+    # What was begun after it has settled: its own time is over too.
+    wait_until(lambda: client.v1.refunds.retrieve(later.id).status == "succeeded", seconds=30)
     assert client.v1.refunds.retrieve(made.id).status == "canceled"
     assert refund(client, "pi_cancel", "cancel:2", amount=1000).amount == 1000
 
