@@ -17,21 +17,35 @@ PING_SECONDS_MAX = 2.0
 FailingParts = Callable[[], Awaitable[dict[str, str]]]
 
 
-async def failing_parts(pool: Any, consumer: Consumer, relay: Relay) -> dict[str, str]:
+class StorePing:
+    """Asks the store whether it answers, one question at a time.
+
+    A question that hangs is left hanging: to cancel it the driver would have to reach the server,
+    which is just what does not answer.
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._asking: asyncio.Future[Any] | None = None
+
+    async def trouble(self) -> str | None:
+        """What is wrong, known within PING_SECONDS_MAX; None when it answers."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._pool.fetchval("SELECT 1"))
+        asked = self._asking
+        await asyncio.wait({asked}, timeout=PING_SECONDS_MAX)
+        if not asked.done() or asked.cancelled():
+            return f"does not answer within {PING_SECONDS_MAX:.0f} s"
+        error = asked.exception()
+        return f"does not answer: {type(error).__name__}" if error is not None else None
+
+
+async def failing_parts(store: StorePing, consumer: Consumer, relay: Relay) -> dict[str, str]:
     """Part (`store`, `broker`, `relay`) -> what is wrong with it."""
-    store, broker_answers = await asyncio.gather(_store(pool), consumer.ping())
+    trouble, broker_answers = await asyncio.gather(store.trouble(), consumer.ping())
     broker = consumer.failing if broker_answers else consumer.failing or "does not answer"
-    found = {"store": store, "broker": broker, "relay": relay.failing}
+    found = {"store": trouble, "broker": broker, "relay": relay.failing}
     return {part: reason for part, reason in found.items() if reason is not None}
-
-
-async def _store(pool: Any) -> str | None:
-    try:
-        async with asyncio.timeout(PING_SECONDS_MAX):
-            await pool.fetchval("SELECT 1")
-    except Exception as error:
-        return f"does not answer: {type(error).__name__}"
-    return None
 
 
 def add_readiness(app: FastAPI, failing: FailingParts) -> None:

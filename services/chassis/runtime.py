@@ -49,6 +49,9 @@ class Runtime:
     deadlines: Deadlines
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.store = health.StorePing(self.pool)
+
     async def submit(self, body: Message, *, traceparent: str | None = None) -> UnitOfWork:
         """Handle a message from HTTP in a transaction of its own; its unit after the commit.
 
@@ -58,7 +61,7 @@ class Runtime:
 
     async def failing_parts(self) -> dict[str, str]:
         """Part -> what is wrong with it; empty when all is well."""
-        return await health.failing_parts(self.pool, self.consumer, self.relay)
+        return await health.failing_parts(self.store, self.consumer, self.relay)
 
     def spawn(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` beside the rest until the service stops; again whenever it fails."""

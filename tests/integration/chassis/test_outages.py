@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from services.chassis import runtime
+from services.chassis.health import PING_SECONDS_MAX
 from services.chassis.settings import Settings
 from tests.integration.chassis import toy
 from tests.integration.chassis.bus import producing, publish, read_lifecycle
@@ -53,6 +55,31 @@ async def test_a_store_that_goes_away_is_waited_for(toy_settings: Settings) -> N
             # Cut off between the broker's acknowledgement and the deletion, it publishes twice.
             published = await read_lifecycle(settings, 3)
             assert len({dict(each.headers)["ce_id"] for each in published}) == 3
+
+
+async def test_a_store_that_hangs_is_told_within_seconds_and_waited_for(
+    toy_settings: Settings,
+) -> None:
+    url = urlsplit(toy_settings.commerce_database_url)
+    async with proxied(str(url.hostname), int(url.port or 0)) as proxy:
+        through = url._replace(netloc=f"{url.username}@127.0.0.1:{proxy.port}").geturl()
+        settings = toy_settings.model_copy(update={"commerce_database_url": through})
+        async with running(settings) as started, producing(settings) as producer:
+            await publish(producer, settings, request("o1", "before"))
+            await wait_for(lambda: requests_of(started, "o1"))
+            proxy.freeze()
+            for _ in range(4):
+                async with asyncio.timeout(PING_SECONDS_MAX + 1):
+                    assert "store" in await started.failing_parts()
+            await publish(producer, settings, request("o1", "during"))
+            await proxy.mend()
+
+            async def went_on() -> bool:
+                return len(await requests_of(started, "o1")) == 2
+
+            await wait_for(went_on, seconds=60)
+            async with asyncio.timeout(PING_SECONDS_MAX + 1):
+                assert not await started.failing_parts()
 
 
 @contextmanager
