@@ -184,8 +184,13 @@ class Effects:
         return messages.PaymentSeen(order_id=intent.order_id, look=look, test=intent.test)
 
     async def reconcile(self, intent: messages.Reconcile) -> messages.Reconciled:
+        now = self._clock.now()
         report = await reconcile.reconcile(
-            self._pool, self._processors, intent.since, self._clock.now()
+            self._pool,
+            self._processors,
+            intent.since,
+            now,
+            charges_since=max(intent.since, now - timedelta(days=reconcile.SINCE_DAYS)),
         )
         for each in report.differences:
             telemetry.log.error(

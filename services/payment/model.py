@@ -204,6 +204,9 @@ class Reversal(Part):
     method: str
     reference: str | None = None
     """Of the new payment at the processor."""
+    processor: str = ""
+    """`stripe` or `sandbox`, where it is a charge."""
+    asked_at: datetime | None = None
     test: bool = False
     cause: str = ""
 

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from contracts.base import Part
 from contracts.orders import Processor
-from services.payment.audit import store
+from services.payment.audit import reversals, store
+from services.payment.audit.difference import ACTIONS, Difference, Kind
 from services.payment.model import PaymentFacts, RefundState, SeenStatus
 from services.payment.processors.choice import Processors
 from services.payment.processors.port import Listed
 
 SINCE_DAYS = 2
-"""How far back the nightly run looks."""
+"""How far back it is looked unless somebody says so."""
 CLOCK_SKEW = timedelta(hours=1)
+WINDOW = timedelta(days=1)
 IN_FLIGHT = timedelta(minutes=10)
 """A refund that moved so recently may differ without anything being wrong."""
-
-
-class Kind(StrEnum):
-    MISSING_HERE = "missing_here"
-    MISSING_THERE = "missing_there"
-    AMOUNT = "amount"
-    CURRENCY = "currency"
-    STATE = "state"
-    DUPLICATE = "duplicate"
-
-
-ACTIONS = {
-    Kind.MISSING_HERE: "made outside this system: find out who made it; it lowers what is left",
-    Kind.MISSING_THERE: "look it up at the processor; if it is truly absent, release it anew",
-    Kind.AMOUNT: "stop, ask the processor, correct with a new entry",
-    Kind.CURRENCY: "stop, ask the processor, correct with a new entry",
-    Kind.STATE: "look it up again; the processor's state will be taken over",
-    Kind.DUPLICATE: "recover the second one from the customer or the processor at once",
-}
 
 
 class Ours(Part):
@@ -52,17 +34,6 @@ class Ours(Part):
     processor: str
     settling: bool
     """It moved a moment ago."""
-
-
-class Difference(Part):
-    kind: Kind
-    processor: str
-    refund_id: str | None = None
-    order_id: str | None = None
-    reference: str | None = None
-    ours: str
-    theirs: str
-    action: str
 
 
 class Report(Part):
@@ -82,26 +53,47 @@ AGREE = {
 AT_THE_PROCESSOR = {RefundState.SETTLED, RefundState.PENDING_SETTLEMENT}
 
 
-async def reconcile(pool: Any, processors: Processors, since: datetime, now: datetime) -> Report:
-    """Compare everything since an instant. Raises ProcessorError where one does not answer."""
-    theirs: dict[str, list[Listed]] = {}
+async def reconcile(
+    pool: Any,
+    processors: Processors,
+    since: datetime,
+    now: datetime,
+    *,
+    charges_since: datetime | None = None,
+) -> Report:
+    """Compare everything since an instant, a day at a time, so that memory does not grow with it.
+
+    New charges are found among all payments of a processor, which are many: they may be compared
+    over a shorter time. Raises ProcessorError where a processor does not answer.
+    """
+    books = Comparison()
+    for begin, end in _windows(since - CLOCK_SKEW, now + CLOCK_SKEW):
+        theirs = {
+            processor.name: [each async for each in processor.refunds_between(begin, end)]
+            for processor in processors.all()
+        }
+        listed = [each for part in theirs.values() for each in part]
+        named = {each.refund.refund_id for each in listed if each.refund.refund_id is not None}
+        rows = await pool.fetch(store.REFUNDS, max(begin, since), end, sorted(named))
+        references = sorted({each.payment_reference for each in listed})
+        known = await pool.fetch(store.KNOWN_PAYMENTS, references)
+        ours = [_ours(row, now) for row in rows]
+        books.add(ours, theirs, {row["processor_reference"] for row in known})
+    begin = charges_since or since
     for processor in processors.all():
-        begin = since - CLOCK_SKEW
-        theirs[processor.name] = [each async for each in processor.refunds_since(begin)]
-    named = {
-        each.refund.refund_id
-        for listed in theirs.values()
-        for each in listed
-        if each.refund.refund_id is not None
-    }
-    rows = await pool.fetch(store.REFUNDS, since, sorted(named))
-    references = {each.payment_reference for listed in theirs.values() for each in listed}
-    known = {
-        row["processor_reference"]
-        for row in await pool.fetch(store.KNOWN_PAYMENTS, sorted(references))
-    }
-    ours = [_ours(row, now) for row in rows]
-    return compare(ours, theirs, known, since=since, until=now)
+        charges = [each async for each in processor.charges_since(begin - CLOCK_SKEW)]
+        orders = sorted({each.order_id for each in charges})
+        rows = await pool.fetch(store.REVERSALS, begin, orders)
+        books.charges += reversals.compare(
+            [reversals.ours(row) for row in rows], charges, processor.name, since=begin, now=now
+        )
+    return books.report(since=since, until=now)
+
+
+def _windows(begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    while begin < end:
+        yield begin, min(begin + WINDOW, end)
+        begin += WINDOW
 
 
 def _ours(row: Any, now: datetime) -> Ours:
@@ -118,43 +110,71 @@ def _ours(row: Any, now: datetime) -> Ours:
     )
 
 
-def compare(
-    ours: Sequence[Ours],
-    theirs: dict[str, list[Listed]],
-    known: set[str],
-    *,
-    since: datetime,
-    until: datetime,
-) -> Report:
-    """Pure: the differences between two books. `known`: references of payments of our orders."""
-    by_id = {each.refund_id: each for each in ours}
-    found: list[Difference] = []
-    seen: set[str] = set()
-    unrelated = 0
-    for processor, listed in theirs.items():
-        effective: dict[str, str] = {}
-        for each in listed:
-            own = by_id.get(each.refund.refund_id or "")
-            if own is None:
-                if each.payment_reference in known:
-                    found += _foreign(processor, each)
+class Comparison:
+    """Two books, compared window after window, oldest first."""
+
+    def __init__(self) -> None:
+        self._found: list[Difference] = []
+        self.charges: list[Difference] = []
+        """Differences about reversals."""
+        self._compared: set[str] = set()
+        self._unrelated = 0
+        self._missing: dict[str, Ours] = {}
+        """Of our book and not listed yet: the next window may show it."""
+        self._seen: set[str] = set()
+        """Listed in the window before: our own date of it may fall into the next one."""
+
+    def add(
+        self, ours: Sequence[Ours], theirs: Mapping[str, Sequence[Listed]], known: set[str]
+    ) -> None:
+        """One window. `known`: references of payments of our orders."""
+        by_id = {each.refund_id: each for each in ours}
+        self._compared |= by_id.keys()
+        before, self._seen = self._seen, set()
+        for processor, listed in theirs.items():
+            together: dict[str, list[Listed]] = {}
+            for each in listed:
+                if each.refund.refund_id in by_id:
+                    together.setdefault(each.refund.refund_id or "", []).append(each)
+                elif each.payment_reference in known:
+                    self._found += _foreign(processor, each)
                 else:
-                    unrelated += 1
-                continue
-            if own.reference in (None, each.refund.reference):
-                seen.add(own.refund_id)
-            if each.refund.status is not SeenStatus.FAILED:
-                if own.refund_id in effective:
-                    also = f"{effective[own.refund_id]} and {each.refund.reference}"
-                    found.append(_difference(Kind.DUPLICATE, own, each, theirs=also))
-                effective[own.refund_id] = each.refund.reference
-            found += _compared(own, each)
-    for own in ours:
-        if own.refund_id not in seen and own.state in AT_THE_PROCESSOR:
-            found.append(_missing(own))
-    return Report(
-        since=since, until=until, compared=len(ours), unrelated=unrelated, differences=tuple(found)
-    )
+                    self._unrelated += 1
+            for refund_id, group in together.items():
+                own = by_id[refund_id]
+                self._found += _duplicates(own, group)
+                for each in group:
+                    if own.reference in (None, each.refund.reference):
+                        self._seen.add(refund_id)
+                    self._found += _compared(own, each)
+        for own in ours:
+            if own.state in AT_THE_PROCESSOR and own.refund_id not in before:
+                self._missing[own.refund_id] = own
+        for refund_id in self._seen:
+            self._missing.pop(refund_id, None)
+
+    def report(self, *, since: datetime, until: datetime) -> Report:
+        missing = [_missing(own) for own in self._missing.values()]
+        return Report(
+            since=since,
+            until=until,
+            compared=len(self._compared),
+            unrelated=self._unrelated,
+            differences=(*self._found, *missing, *self.charges),
+        )
+
+
+def _duplicates(own: Ours, group: Sequence[Listed]) -> list[Difference]:
+    """More than one effective object of one refund; ours may lie in another window."""
+    effective = {e.refund.reference: e for e in group if e.refund.status is not SeenStatus.FAILED}
+    paid = set(effective)
+    if own.state in AT_THE_PROCESSOR and own.reference is not None:
+        failed = {each.refund.reference for each in group} - paid
+        paid |= {own.reference} - failed
+    if len(paid) < 2 or not effective:
+        return []
+    last = next(iter(effective.values()))
+    return [_difference(Kind.DUPLICATE, own, last, theirs=" and ".join(sorted(paid)))]
 
 
 def _compared(own: Ours, each: Listed) -> list[Difference]:

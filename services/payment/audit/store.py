@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Our refunds to the original method: since an instant, or named by the processor. The last move
+# Our refunds to the original method: of a window, or named by the processor. The last move
 # tells the state; a refund that moves while we read is read before or after, never in between.
 REFUNDS = """
 SELECT i.refund_id, i.return_id, i.order_id, i.payment_id, i.amount, i.currency, i.test, i.at,
@@ -13,8 +13,16 @@ JOIN LATERAL (SELECT state, processor_reference, at FROM refund_moves
 LEFT JOIN LATERAL (SELECT processor, processor_reference FROM payments
                    WHERE order_id = i.order_id AND payment_id = i.payment_id
                    ORDER BY processor_reference LIMIT 1) AS p ON true
-WHERE i.method = 'original_payment_method' AND (i.at >= $1 OR i.refund_id = ANY($2::text[]))
+WHERE i.method = 'original_payment_method'
+    AND (i.at >= $1 AND i.at < $2 OR i.refund_id = ANY($3::text[]))
 ORDER BY i.at
+"""
+# Reversals by a new charge: booked since an instant, or of orders that the processor named.
+REVERSALS = """
+SELECT o.order_id, o.currency, r.value AS reversal
+FROM order_money AS o, jsonb_each(coalesce(o.document -> 'reversals', '{}'::jsonb)) AS r
+WHERE r.value ->> 'method' = 'charge' AND (o.order_id = ANY($2::text[]) OR o.order_id IN
+    (SELECT order_id FROM ledger WHERE book = 'reversal' AND at >= $1))
 """
 # Which of these references are payments of orders that we know.
 KNOWN_PAYMENTS = """

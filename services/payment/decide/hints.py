@@ -19,7 +19,8 @@ from services.payment.model import (
 )
 
 RECONCILE_HOUR = 3
-RECONCILE_DAYS = 2
+RECONCILE_DAYS = 35
+"""A refund may fail up to 30 days after it was made: https://docs.stripe.com/refunds#failed-refunds"""
 
 
 def webhook(order: OrderMoney, message: messages.WebhookReceived, facts: Facts) -> MoneyDecision:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.decisions import ReversalReleased
+from contracts.orders import Processor
 from contracts.payment import ReversalRefused, ReversalSettled
 from contracts.requests import Method
 from services.chassis.decision import Effect
@@ -46,7 +47,9 @@ def released(order: OrderMoney, message: ReversalReleased, facts: Facts) -> Mone
     elif payment is None:
         _refuse(draft, reversal, "no_payment", "no payment of this return can be charged again")
     else:
-        _put(draft, reversal)
+        sandbox = message.test or payment.processor is Processor.SANDBOX
+        changes = {"processor": "sandbox" if sandbox else "stripe", "asked_at": draft.now}
+        _put(draft, reversal.model_copy(update=changes))
         payload = messages.ChargeReversal(
             order_id=order.order_id,
             return_id=message.return_id,

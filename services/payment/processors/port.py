@@ -114,6 +114,6 @@ class Processor(Protocol):
         """Every charge of a reversal created since then, newest first."""
         ...
 
-    def refunds_since(self, since: datetime) -> AsyncIterator[Listed]:
-        """Every refund created since then, newest first, whoever made it."""
+    def refunds_between(self, begin: datetime, end: datetime) -> AsyncIterator[Listed]:
+        """Every refund created in [begin, end), newest first, whoever made it."""
         ...

@@ -312,8 +312,8 @@ class StripeProcessor:
             if (each.get("metadata") or {}).get("reversal_id"):
                 yield _charge(each)
 
-    async def refunds_since(self, since: datetime) -> AsyncIterator[Listed]:
-        where = {"created": {"gte": int(since.timestamp())}}
+    async def refunds_between(self, begin: datetime, end: datetime) -> AsyncIterator[Listed]:
+        where = {"created": {"gte": int(begin.timestamp()), "lt": int(end.timestamp())}}
         async for each in self._each("/v1/refunds", where):
             yield Listed(
                 refund=_refund(each),

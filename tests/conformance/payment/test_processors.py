@@ -37,6 +37,7 @@ pytestmark = pytest.mark.asyncio
 MOCK = "github.com/stripe/stripe-mock@v0.197.0"
 MOCK_BUILD_SECONDS_MAX = 150
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture(autouse=True)
@@ -277,10 +278,11 @@ async def test_lists_are_read_to_their_end(
         await at_sandbox.submit(a_submission(payment, amount=10, refund_id=f"rf-{number}"))
     look = await at_sandbox.look(payment, now=NOW)
     assert {each.refund_id for each in look.refunds} == {f"rf-{n}" for n in range(8)}
-    since = WallClock().now() - timedelta(hours=1)
-    listed = [each async for each in at_sandbox.refunds_since(since)]
-    ours = [each for each in listed if each.payment_reference == payment.reference]
-    assert len(ours) == 8
+    now = WallClock().now()
+    for begin, end, count in ((now - DAY, now + DAY, 8), (now - 2 * DAY, now - DAY, 0)):
+        listed = [each async for each in at_sandbox.refunds_between(begin, end)]
+        ours = [each for each in listed if each.payment_reference == payment.reference]
+        assert len(ours) == count
 
 
 async def test_a_new_charge_is_found_by_its_reversal_and_by_nobody_elses(
@@ -350,7 +352,7 @@ async def test_stripe_accepts_the_shape_of_every_request_we_send(
         assert made.reference.startswith("re_")
         await at_mock.find(payment, "rf")
         await at_mock.find(payment, "rf", "re_123")
-    listed = [each async for each in at_mock.refunds_since(NOW)]
+    listed = [each async for each in at_mock.refunds_between(NOW, NOW + DAY)]
     assert listed
     for reference in ("pi_123", "ch_123"):
         charge = await at_mock.charge(a_submission(a_payment(reference), amount=100))

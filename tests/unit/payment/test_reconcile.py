@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from services.payment.audit.reconcile import Kind, Ours, compare
-from services.payment.model import RefundState, SeenRefund, SeenStatus
-from services.payment.processors.port import Listed
+from services.payment.audit import reversals
+from services.payment.audit.difference import Kind
+from services.payment.audit.reconcile import Comparison, Ours
+from services.payment.model import RefundState, Reversal, ReversalState, SeenRefund, SeenStatus
+from services.payment.processors.port import Listed, SeenCharge
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTLED, FAILED = RefundState.SETTLED, RefundState.SETTLEMENT_FAILED
@@ -58,9 +61,77 @@ DIFFERENCES: dict[str, tuple[list[Ours], list[Listed], list[Kind]]] = {
 }  # fmt: skip
 
 
+def compared(*windows: tuple[list[Ours], list[Listed]]) -> list[Kind]:
+    books = Comparison()
+    for here, there in windows:
+        books.add(here, {"sandbox": there}, {"pi_1"})
+    report = books.report(since=NOW, until=NOW)
+    assert all(each.action for each in report.differences)
+    return [each.kind for each in report.differences]
+
+
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_every_difference_has_its_name(name: str) -> None:
     here, there, kinds = DIFFERENCES[name]
-    report = compare(here, {"sandbox": there}, {"pi_1"}, since=NOW, until=NOW)
-    assert [each.kind for each in report.differences] == kinds
-    assert all(each.action for each in report.differences)
+    assert compared((here, there)) == kinds
+
+
+def test_what_two_windows_share_is_compared_as_if_it_were_one() -> None:
+    own = ours(SETTLED)
+    assert compared(([own], []), ([own], [theirs()])) == [], "made just after midnight there"
+    assert compared(([own], [theirs()]), ([own], [])) == [], "just before midnight there"
+    assert compared(([own], [theirs()]), ([own], [theirs("re_2")])) == [Kind.DUPLICATE]
+    assert compared(([own], []), ([], [])) == [Kind.MISSING_THERE]
+
+
+def charge(reference: str = "pi_9", **changes: Any) -> SeenCharge:
+    fields: dict[str, Any] = {
+        "reference": reference,
+        "reversal_id": "rv",
+        "order_id": "o",
+        "status": SeenStatus.SUCCEEDED,
+        "amount": 700,
+        "currency": "USD",
+    }
+    return SeenCharge(**fields | changes)
+
+
+def a_reversal(state: ReversalState, *, hours: int = 30) -> reversals.Ours:
+    reversal = Reversal(
+        reversal_id="rv",
+        return_id="r",
+        amount=700,
+        state=state,
+        method="charge",
+        processor="stripe",
+        asked_at=NOW - timedelta(hours=hours),
+    )
+    return reversals.Ours(order_id="o", currency="USD", reversal=reversal)
+
+
+TAKEN, UNDER_WAY, REFUSED = ReversalState.SETTLED, ReversalState.CHARGING, ReversalState.REFUSED
+PENDING_THERE = charge(status=SeenStatus.PENDING)
+CHARGES: dict[str, tuple[list[reversals.Ours], list[SeenCharge], list[Kind]]] = {
+    "both agree": ([a_reversal(TAKEN)], [charge()], []),
+    "a bank debit is under way": ([a_reversal(UNDER_WAY)], [PENDING_THERE], []),
+    "it was charged a moment ago": ([a_reversal(UNDER_WAY, hours=1)], [charge()], []),
+    "nobody here asked for it": ([], [charge()], [Kind.MISSING_HERE]),
+    "nothing was charged": ([a_reversal(TAKEN)], [], [Kind.MISSING_THERE]),
+    "what failed there is nothing": (
+        [a_reversal(TAKEN)], [charge(status=SeenStatus.FAILED)], [Kind.MISSING_THERE]),
+    "refused here, charged there": ([a_reversal(REFUSED)], [charge()], [Kind.STATE]),
+    "charged there long ago": ([a_reversal(UNDER_WAY)], [charge()], [Kind.STATE]),
+    "booked here, under way there": ([a_reversal(TAKEN)], [PENDING_THERE], [Kind.STATE]),
+    "another amount": ([a_reversal(TAKEN)], [charge(amount=701)], [Kind.AMOUNT]),
+    "another currency": ([a_reversal(TAKEN)], [charge(currency="EUR")], [Kind.CURRENCY]),
+    "charged twice": ([a_reversal(TAKEN)], [charge(), charge("pi_8")], [Kind.DUPLICATE]),
+    "asked before what is compared": ([a_reversal(TAKEN, hours=99)], [], []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHARGES)
+def test_every_difference_between_charges_has_its_name(name: str) -> None:
+    here, there, kinds = CHARGES[name]
+    found = reversals.compare(here, there, "stripe", since=NOW - timedelta(hours=48), now=NOW)
+    assert [each.kind for each in found] == kinds
+    assert all(each.action and each.reversal_id == "rv" for each in found)
