@@ -107,7 +107,8 @@ class Said:
     decision: ReturnDecisionMade | None = None
     closed: bool = False
     waits_for_person: str | None = None
-    reviews: int = 0
+    by_person: bool = False
+    """A person has approved it, wherever the goods are."""
     facts: set[str] = field(default_factory=set)
     """What the warehouse was told to have been accepted: scans, receipts, inspections."""
 
@@ -151,10 +152,9 @@ class Watch:
             said.status = body.number
         elif isinstance(body, ReturnDecisionMade):
             self._decided(said, body)
-        elif isinstance(body, ReviewDecided):
-            said.reviews += 1
-            said.waits_for_person = None
-        elif isinstance(body, SettlementChosen) and said.waits_for_person in CUSTOMERS_CHOICE:
+        elif isinstance(body, ReviewDecided) or (
+            isinstance(body, SettlementChosen) and said.waits_for_person in CUSTOMERS_CHOICE
+        ):
             said.waits_for_person = None
         elif isinstance(body, ReturnClosed):
             said.closed = True
@@ -167,6 +167,8 @@ class Watch:
             f"I6: decision {made.sequence} after {said.sequence}",
         )
         said.sequence, said.decision, said.closed = made.sequence, made, False
+        if made.decision is Outcome.APPROVED and made.decided_by.kind is DeciderKind.HUMAN:
+            said.by_person = True
         self.reached.add(f"decision {made.decision} by {made.decided_by.kind}")
         if made.escalation is not None:
             said.waits_for_person = str(made.escalation.reason)
@@ -205,8 +207,7 @@ class Watch:
             waits is None or waits in FOUND_WITHOUT_A_PERSON,
             f"I10: released although nobody decided about {waits}",
         )
-        by_person = made.decided_by.kind is DeciderKind.HUMAN
-        if made.refund_on is not RefundOn.APPROVAL and not by_person:
+        if made.refund_on is not RefundOn.APPROVAL and not said.by_person:
             seen = said.facts & FACTS_FOR[made.refund_on]
             insist(bool(seen), f"I9: released for {made.refund_on} before anything of it was seen")
         spent = Method.ORIGINAL_PAYMENT_METHOD

@@ -143,6 +143,7 @@ class Bought:
             "resolution": "refund",
             "currency": "USD" if self.country == "US" else "EUR",
             "channel": {"type": "api"},
+            "locale": "en-US",
             "requested_at": rfc3339(now),
         } | changes
         return {name: value for name, value in request.items() if value is not None}

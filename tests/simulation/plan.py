@@ -172,8 +172,9 @@ class Life:
         return self.seen.final
 
     def _may_send(self) -> bool:
-        """Customers send what was approved and labelled."""
-        return "ReturnLabelIssued" in self.seen.heard
+        """Customers send what was approved, with a label where one was promised."""
+        asked = self.seen.status is Status.AWAITING_PHYSICAL_RECEIPT
+        return asked and self.seen.party is Party.CUSTOMER
 
     def _pay(self) -> None:
         bought = self.plan.bought

@@ -45,6 +45,8 @@ RETRY = timedelta(seconds=2)
 LIVENESS_SECONDS_MAX = 900
 """In which everything that is no person's turn must be done after the last fault."""
 
+SKEW_MAX = 600
+"""Seconds between the clocks of a service's machines and the world's."""
 POISON: tuple[tuple[bytes, tuple[tuple[str, bytes], ...]], ...] = (
     (b"{", (("ce_id", b"1"), ("ce_type", b"returns.ReturnRequest.v1"))),
     (b"\xff\xfe\x00", ()),
@@ -165,10 +167,10 @@ class Simulation:
         )
         self.groups = {name: Group(name, self.bus) for name in SERVICES}
         for name in SERVICES:
+            skew = timedelta()
+            if self.faults.strikes("skew"):
+                skew = timedelta(seconds=self.faults.chance.uniform(-SKEW_MAX, SKEW_MAX))
             for number in range(2 if self.faulty and self.chance.random() < 0.3 else 1):
-                skew = timedelta()
-                if self.faults.strikes("skew"):
-                    skew = timedelta(seconds=self.faults.chance.uniform(-120, 120))
                 self.workers.append(
                     Worker(
                         service=name,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import multiprocessing
+import queue
 import tempfile
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -34,12 +36,12 @@ class Lines(io.TextIOBase):
 
 
 @asynccontextmanager
-async def environment(server: Server, folder: Path) -> AsyncIterator[Environment]:
+async def environment(made: Stores, folder: Path) -> AsyncIterator[Environment]:
     """What all seeds of a process share, on a server that is running."""
     lines, factory = Lines(), structlog.get_config()["logger_factory"]
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(lines))  # type: ignore[arg-type]
     try:
-        async with stores.opened(server, Stores(server)) as found:
+        async with stores.opened(made) as found:
             yield Environment(
                 stores=found,
                 outside=Outside(),
@@ -107,12 +109,11 @@ def server() -> Iterator[tuple[Server, Path]]:
         yield started, Path(folder)
 
 
-def _work(port: int, folder: str, name: int, jobs: Sequence[Wanted], results: object) -> None:
+def _work(made: Stores, folder: Path, jobs: Sequence[Wanted], results: object) -> None:
     """A process: its own stores on the common server."""
-    started = Server(port=port)
 
     async def all_of_them() -> None:
-        async with environment(started, Path(folder) / str(name)) as shared:
+        async with environment(made, folder) as shared:
             for each in jobs:
                 results.put(await told(shared, each))  # type: ignore[attr-defined]
 
@@ -125,23 +126,32 @@ def run(seeds: Collection[Wanted], *, processes: int) -> Iterator[Told]:
     context = multiprocessing.get_context("fork")
     with server() as (started, folder):
         results = context.Queue()
+        made = Stores(started)
+        for service in stores.SERVICES:  # once for all, before there are several processes
+            made.drop(made.clone(service))
         workers = [
             context.Process(
                 target=_work,
-                args=(started.port, str(folder), number, wanted[number::processes], results),
+                args=(made, folder / str(number), wanted[number::processes], results),
                 daemon=True,
             )
             for number in range(min(processes, len(wanted)))
         ]
         for worker in workers:
             worker.start()
-        left = len(wanted)
-        while left:
-            try:
-                yield results.get(timeout=10)
-                left -= 1
-            except Exception:
-                if not any(worker.is_alive() for worker in workers):
-                    raise RuntimeError("a simulation process ended early") from None
-        for worker in workers:
-            worker.join(10)
+        try:
+            for _ in wanted:
+                yield _next(results, workers)
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.join()
+
+
+def _next(results: Any, workers: Sequence[Any]) -> Told:
+    while True:
+        with suppress(queue.Empty):
+            found: Told = results.get(timeout=10)
+            return found
+        if not any(worker.is_alive() for worker in workers):
+            raise RuntimeError("a simulation process ended early")

@@ -60,14 +60,14 @@ def cluster(folder: Path) -> Iterator[Server]:
 
 
 @asynccontextmanager
-async def opened(server: Server, made: Stores) -> AsyncIterator[dict[str, Store]]:
+async def opened(made: Stores) -> AsyncIterator[dict[str, Store]]:
     """Fresh stores of all services, with connections that every seed of this process uses."""
     found: dict[str, Store] = {}
     try:
         for service in SERVICES:
             address = made.clone(service)
             name = address.runtime_url.rpartition("/")[2]
-            checker = await asyncpg.connect(server.url(name))
+            checker = await asyncpg.connect(made.server.url(name))
             await checker.execute(AUDIT)
             pools = [
                 await database.connect_pool(address.runtime_url, service, size=1)

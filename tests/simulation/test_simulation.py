@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from services.ops.embedded.postgres import Server
 from tests.simulation import session
 from tests.simulation.run import Environment
 from tests.simulation.wanted import Wanted
+from tests.stores import Stores
 
 
 @pytest_asyncio.fixture
-async def shared(postgres: Server, tmp_path: Path) -> AsyncIterator[Environment]:
-    async with session.environment(postgres, tmp_path) as found:
+async def shared(stores: Stores, tmp_path: Path) -> AsyncIterator[Environment]:
+    async with session.environment(stores, tmp_path) as found:
         yield found
 
 
