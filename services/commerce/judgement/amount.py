@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from contracts.decisions import DecidedLoyalty, RefundBreakdown, RefundOn, ShipOn
@@ -79,20 +79,19 @@ def compute(
     asked = asked_of(standing, law)
     sends_goods = case.request.resolution in merchant.IN_GOODS
     digital = all(entry.is_digital for entry in standing)
-    kept = _terms(case, standing, settings, law, is_sent=False)
-    result = calculation.calculate(order, asked, kept, earlier)
+    terms = _terms(standing, settings)
+    result = calculation.calculate(order, asked, terms, earlier)
     value = result.refund.total
     if sends_goods:
         value = sum(line.items + line.tax for line in result.lines)
     limit = settings.keep_item_up_to
     keeps_item = limit is not None and value <= limit and not frozen
     goes_back = not keeps_item and not digital
-    terms = kept
-    if goes_back:
-        terms = _terms(case, standing, settings, law, is_sent=True)
-        if terms != kept:
-            result = calculation.calculate(order, asked, terms, earlier)
-            value = value if sends_goods else result.refund.total
+    fee = _way_back_fee(case, standing, settings, law) if goes_back else 0
+    if fee:
+        terms = replace(terms, way_back_fee=fee)
+        result = calculation.calculate(order, asked, terms, earlier)
+        value = value if sends_goods else result.refund.total
     return Amount(
         calculation=_goods_only(result) if sends_goods else result,
         asked=asked,
@@ -115,14 +114,8 @@ def _goods_only(result: Calculation) -> Calculation:
     )
 
 
-def _terms(
-    case: Case,
-    standing: Sequence[Entry],
-    settings: rules.Whole,
-    law: Protection,
-    *,
-    is_sent: bool,
-) -> Terms:
+def _terms(standing: Sequence[Entry], settings: rules.Whole) -> Terms:
+    """What applies where nothing has to be sent."""
     withdrawn = any(entry.withdrawal is not None for entry in standing)
     points = settings.loyalty
     if withdrawn and points is LoyaltyMode.CASH_EQUIVALENT:
@@ -132,7 +125,6 @@ def _terms(
     return Terms(
         basis=_basis(standing),
         mode=settings.outbound_shipping,
-        way_back_fee=_way_back_fee(case, standing, settings, law) if is_sent else 0,
         loyalty=points,
         point_value=settings.point_value,
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import TypedDict, Unpack
 
 from contracts.base import Instant
 from contracts.decisions import (
+    Allocation,
     DecidedBy,
     DecidedLine,
     DecidedLoyalty,
@@ -20,8 +23,8 @@ from contracts.decisions import (
     LawReference,
     LegalBasis,
     Outcome,
-    PolicyReference,
     RefundBreakdown,
+    RefundOn,
     ReturnDecisionMade,
     Verdict,
 )
@@ -37,6 +40,7 @@ from services.commerce.judgement.judged import Judged
 from services.commerce.law.rows import LAW_VERSION
 from services.commerce.policy import weights
 from services.commerce.quote import calculation
+from services.commerce.quote.loyalty import NO_POINTS
 from services.commerce.risk.scorecard import SCORECARD_VERSION
 
 LAW = LawReference(version=LAW_VERSION)
@@ -72,7 +76,18 @@ def assembled(
             basis=LegalBasis.MERCHANT_POLICY,
         )
     standing = judged.standing
-    decision = _decision(
+    in_goods = case.request.resolution in merchant.IN_GOODS
+    due = None
+    if not in_goods:
+        due = amount.refund_due(
+            case,
+            judged.order,
+            standing,
+            judged.law,
+            goes_back=computed.goes_back,
+            approved=approved,
+        )
+    return _decision(
         case,
         judged,
         findings,
@@ -82,27 +97,11 @@ def assembled(
         refund=computed.calculation.refund,
         return_=_way_back(case, judged, computed, approved=approved),
         basis=_basis(standing),
-    )
-    in_goods = case.request.resolution in merchant.IN_GOODS
-    return decision.model_copy(
-        update={
-            "refund_on": None if in_goods else computed.refund_on,
-            "replacement": _replacement(case, judged, computed) if in_goods else None,
-            "settlement": DecidedSettlement(
-                method=merchant.method_of(case), allocations=judged.allocations
-            ),
-            "loyalty": computed.calculation.loyalty,
-            "refund_due": None
-            if in_goods
-            else amount.refund_due(
-                case,
-                judged.order,
-                standing,
-                judged.law,
-                goes_back=computed.goes_back,
-                approved=approved,
-            ),
-        }
+        allocations=judged.allocations,
+        loyalty=computed.calculation.loyalty,
+        refund_on=None if in_goods else computed.refund_on,
+        replacement=_replacement(case, judged, computed) if in_goods else None,
+        refund_due=due,
     )
 
 
@@ -193,6 +192,7 @@ def _decision(
     refund: RefundBreakdown,
     return_: DecidedReturn,
     basis: LegalBasis,
+    **more: Unpack[Calculated],
 ) -> ReturnDecisionMade:
     return base(
         case,
@@ -205,7 +205,18 @@ def _decision(
         findings=tuple(findings),
         confidence=sure,
         probability=judged.score.probability,
+        **more,
     )
+
+
+class Calculated(TypedDict, total=False):
+    """What only a decision that pays or sends something has."""
+
+    allocations: tuple[Allocation, ...]
+    loyalty: DecidedLoyalty
+    refund_on: RefundOn | None
+    replacement: DecidedReplacement | None
+    refund_due: datetime | None
 
 
 def base(
@@ -220,6 +231,11 @@ def base(
     findings: tuple[Finding, ...],
     confidence: float,
     probability: float,
+    allocations: tuple[Allocation, ...] = (),
+    loyalty: DecidedLoyalty = NO_POINTS,
+    refund_on: RefundOn | None = None,
+    replacement: DecidedReplacement | None = None,
+    refund_due: datetime | None = None,
 ) -> ReturnDecisionMade:
     """A decision with everything that does not depend on its outcome filled in."""
     order = case.order
@@ -232,14 +248,17 @@ def base(
         lines=lines,
         currency=currency,
         refund=refund,
-        settlement=DecidedSettlement(method=merchant.method_of(case)),
+        replacement=replacement,
+        refund_on=refund_on,
+        settlement=DecidedSettlement(method=merchant.method_of(case), allocations=allocations),
         return_=return_,
-        loyalty=DecidedLoyalty(),
+        loyalty=loyalty,
+        refund_due=refund_due,
         confidence=confidence,
         confidence_band=weights.band(confidence),
         fraud_probability=probability,
         findings=findings,
-        policy=PolicyReference(id=case.policy.policy, version=case.policy.version),
+        policy=case.policy.reference,
         law=LAW,
         legal_basis=basis,
         facts=FactsUsed(
@@ -257,7 +276,7 @@ def base(
 def inputs_sha256(case: Case) -> str:
     """Over all that was looked at: the same inputs give the same hash, and the same decision."""
     rules = f"{LAW_VERSION} {SCORECARD_VERSION} {case.policy.fingerprint}\n"
-    looked_at = case.model_dump_json(exclude=BESIDE_THE_POLICY, warnings=False)
+    looked_at = case.model_dump_json(exclude=BESIDE_THE_POLICY, exclude_none=True, warnings=False)
     return hashlib.sha256(f"{rules}{looked_at}".encode()).hexdigest()
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from contracts.base import Identifier, Instant, Text
-from contracts.decisions import RefundOn
+from contracts.decisions import PolicyReference, RefundOn
 from contracts.money import EXPONENTS
 from contracts.orders import Address, BuyerType, Trait
 from contracts.requests import MERCHANT_FAULT, ChannelType, Condition, Reason, Resolution
@@ -278,8 +278,10 @@ class Policy(Strict):
         """A hash of everything the policy says."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
-    def in_force_at(self, instant: datetime) -> bool:
-        return self.effective_from is None or self.effective_from <= instant
+    @cached_property
+    def reference(self) -> PolicyReference:
+        """How decisions name it."""
+        return PolicyReference(id=self.policy, version=self.version)
 
 
 BUILT_IN = Policy(policy="built-in", version="1")

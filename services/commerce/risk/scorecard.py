@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import attrgetter
 
 from services.commerce.risk.signals import Behaviour
@@ -18,6 +19,8 @@ SCORECARD_VERSION = "2026-11"
 BIAS = -3.2
 """Log odds of a customer of whom nothing is known: about 4 %."""
 DECIMALS = 4
+BEHAVIOURS_REMEMBERED_MAX = 4096
+"""Most customers behave alike: the same measures give the same score, counted once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,6 +213,7 @@ AFTER_RECEIPT = frozenset({"weight_deviation", "serial_mismatch"})
 """Signals that only a parcel that arrived can give."""
 
 
+@lru_cache(maxsize=BEHAVIOURS_REMEMBERED_MAX)
 def score(behaviour: Behaviour) -> Score:
     """The probability that a return with this behaviour behind it is abuse, and why."""
     contributions = []
