@@ -248,6 +248,7 @@ class Return(Part):
     """Answers of this round that have not come."""
     asked_for: Asked = Asked.JUDGE
     timed_out: tuple[str, ...] = ()
+    facts_as_of: datetime | None = None
     contradicted: bool = False
     """Fulfillment found a contradiction that nobody knew when it was decided."""
     sequence: int = 0

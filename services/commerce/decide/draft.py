@@ -31,7 +31,7 @@ from services.commerce.model import (
     Return,
     Shown,
 )
-from services.commerce.papers import Dossier, Facts, Order, Paper
+from services.commerce.papers import Dossier, Facts, Order, Paper, oldest_facts
 from services.commerce.policy.model import Policy
 from services.commerce.transitions import Event, move
 
@@ -119,6 +119,7 @@ class Draft:
     @facts.setter
     def facts(self, changed: Facts) -> None:
         self.facts_paper = Paper.of(changed)
+        self.change(facts_as_of=oldest_facts(changed))
 
     @property
     def standing(self) -> ReturnDecisionMade | None:

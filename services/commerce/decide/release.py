@@ -97,7 +97,7 @@ def _voiding(current: Return) -> bool:
 
 
 def _fresh(draft: Draft) -> bool:
-    oldest = oldest_facts(draft.facts)
+    oldest = draft.current.facts_as_of or oldest_facts(draft.facts)
     return oldest is not None and draft.now - oldest <= FACTS_AGE_MAX
 
 
@@ -136,7 +136,11 @@ def _condition_holds(terms: Terms, unit: Unit) -> bool:
 def _release(draft: Draft, units: tuple[Unit, ...]) -> None:
     current, terms, standing = draft.current, draft.current.terms, draft.standing
     assert terms is not None and standing is not None
-    part = judgement.release(draft.case(), standing, chosen(units), already=current.parts)
+    part = None
+    if not current.parts and draft.order is not None:
+        part = judgement.release_all(draft.order, standing, chosen(units))
+    if part is None:
+        part = judgement.release(draft.case(), standing, chosen(units), already=current.parts)
     number = len(current.parts) + 1
     draft.change(parts=(*current.parts, part))
     if part.release.amount <= 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from contracts.decisions import EscalationReason, Finding, Outcome, ReturnDecisionMade
+from contracts.orders import OrderSnapshot
 from contracts.requests import Method
 from contracts.reviews import ReviewDecided
 from services.commerce.judgement import (
@@ -16,6 +17,7 @@ from services.commerce.judgement import (
     cases,
     deciding,
     inspection,
+    parts,
     reviewing,
     suspicion,
     wording,
@@ -44,6 +46,7 @@ __all__ = [
     "is_suspected_by_its_parcel",
     "judge",
     "release",
+    "release_all",
     "review",
     "reviewer_paragraph",
     "settle_by",
@@ -95,6 +98,14 @@ def release(
     remainder, so that all parts sum to it exactly.
     """
     return approval.release(case, standing, units, already)
+
+
+def release_all(
+    order: OrderSnapshot, standing: ReturnDecisionMade, units: Mapping[str, Sequence[int]]
+) -> Released | None:
+    """The same as `release` where `units` are all of an approval and none was released: read off
+    the decision, without judging again. None: `release` has to look."""
+    return parts.all_at_once(order, standing, units)
 
 
 def review(

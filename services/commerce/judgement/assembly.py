@@ -77,16 +77,6 @@ def assembled(
         )
     standing = judged.standing
     in_goods = case.request.resolution in merchant.IN_GOODS
-    due = None
-    if not in_goods:
-        due = amount.refund_due(
-            case,
-            judged.order,
-            standing,
-            judged.law,
-            goes_back=computed.goes_back,
-            approved=approved,
-        )
     return _decision(
         case,
         judged,
@@ -101,7 +91,21 @@ def assembled(
         loyalty=computed.calculation.loyalty,
         refund_on=None if in_goods else computed.refund_on,
         replacement=_replacement(case, judged, computed) if in_goods else None,
-        refund_due=due,
+        refund_due=due(case, judged, approved=approved),
+    )
+
+
+def due(case: Case, judged: Judged, *, approved: bool) -> datetime | None:
+    """The statutory date of the refund; None where none is due, or no clock runs yet."""
+    if judged.amount is None or case.request.resolution in merchant.IN_GOODS:
+        return None
+    return amount.refund_due(
+        case,
+        judged.order,
+        judged.standing,
+        judged.law,
+        goes_back=judged.amount.goes_back,
+        approved=approved,
     )
 
 
@@ -261,15 +265,20 @@ def base(
         policy=case.policy.reference,
         law=LAW,
         legal_basis=basis,
-        facts=FactsUsed(
-            order_version=order.version if order is not None else None,
-            fulfillment_as_of=case.returnability.as_of if case.returnability else None,
-            payment_as_of=case.refundability.as_of if case.refundability else None,
-            inputs_sha256=inputs_sha256(case),
-        ),
+        facts=facts_used(case),
         decided_by=AGENT,
         test=case.request.channel.test,
         decided_at=case.now,
+    )
+
+
+def facts_used(case: Case) -> FactsUsed:
+    """How old the facts are, and the hash over all of them."""
+    return FactsUsed(
+        order_version=case.order.version if case.order is not None else None,
+        fulfillment_as_of=case.returnability.as_of if case.returnability else None,
+        payment_as_of=case.refundability.as_of if case.refundability else None,
+        inputs_sha256=inputs_sha256(case),
     )
 
 

@@ -125,19 +125,19 @@ def _carried_on(
 
     `anew`: its amounts are those of the withdrawal that it turned out to be.
     """
-    fresh = assembly.assembled(
-        case, judged, list(standing.findings), standing.confidence, approved=True
-    )
     update: dict[str, object] = {
         "sequence": max(assembly.sequence_of(case), standing.sequence + 1),
         "decided_by": standing.decided_by,
         "policy": standing.policy,
     }
     if anew:
+        fresh = assembly.assembled(
+            case, judged, list(standing.findings), standing.confidence, approved=True
+        )
         return fresh.model_copy(update=update)
     update |= {
-        "facts": fresh.facts,
-        "refund_due": fresh.refund_due,
+        "facts": assembly.facts_used(case),
+        "refund_due": assembly.due(case, judged, approved=True),
         "decided_at": case.now,
         "counterfactual": None,
     }

@@ -173,6 +173,56 @@ def _bounded(amounts: dict[str, int], whole: RefundBreakdown) -> RefundBreakdown
     return RefundBreakdown(**amounts, total=total)
 
 
+def all_at_once(order: OrderSnapshot, standing: ReturnDecisionMade, new: Units) -> Released | None:
+    """The only part of an approval, where it pays all of it at once: as the decision has it.
+
+    None where the amounts have to be looked at again: units are missing, goods are sent instead, or
+    a person changed the amount.
+    """
+    refund = standing.refund
+    wanted = {line_id: set(ordinals) for line_id, ordinals in new.items() if ordinals}
+    changed = any(each.code == "reviewed" for each in standing.findings)
+    if refund is None or standing.replacement is not None or changed:
+        return None
+    if wanted != {line: units for line, units in approved_units(standing).items() if units}:
+        return None
+    return Released(
+        release=Release(lines=_named(new), amount=refund.total),
+        refund=refund,
+        allocations=tenders.next_part(refund.total, standing.settlement.allocations, ()),
+        legs=Legs(
+            loyalty=standing.loyalty, tax=tuple(leg for leg in _legs(order, standing) if leg.tax)
+        ),
+    )
+
+
+def _legs(order: OrderSnapshot, standing: ReturnDecisionMade) -> list[TaxLeg]:
+    """The decision's tax by rate: of its lines, and what is left of it for the shipping."""
+    rates = {line.line_id: line.tax_rate_bps for line in order.lines}
+    net: dict[int, int] = {}
+    tax: dict[int, int] = {}
+    for line in standing.lines:
+        if line.line_id in rates and line.verdict is not Verdict.REJECTED:
+            rate = rates[line.line_id]
+            net[rate] = net.get(rate, 0) + line.items - line.restocking_fee
+            tax[rate] = tax.get(rate, 0) + line.tax
+    refund = standing.refund or NOTHING
+    rest = refund.tax - sum(tax.values())
+    if rest:
+        rate = calculation.shipping_rate(order)
+        net[rate] = net.get(rate, 0) + refund.shipping
+        tax[rate] = tax.get(rate, 0) + rest
+    return [TaxLeg(rate_bps=rate, net=net[rate], tax=tax[rate]) for rate in sorted(net)]
+
+
+def _named(units: Units) -> tuple[LineUnits, ...]:
+    return tuple(
+        LineUnits(line_id=line_id, units=tuple(ordinals))
+        for line_id, ordinals in units.items()
+        if ordinals
+    )
+
+
 def part_of(
     standing: ReturnDecisionMade, until: Running, already: Sequence[Released], new: Units
 ) -> Released:
@@ -191,14 +241,7 @@ def part_of(
     reversed_before = sum(each.legs.loyalty.points_to_reverse for each in already)
     restored_before = sum(each.legs.loyalty.points_to_restore for each in already)
     return Released(
-        release=Release(
-            lines=tuple(
-                LineUnits(line_id=line_id, units=tuple(ordinals))
-                for line_id, ordinals in new.items()
-                if ordinals
-            ),
-            amount=refund.total,
-        ),
+        release=Release(lines=_named(new), amount=refund.total),
         refund=refund,
         allocations=tenders.next_part(
             refund.total,

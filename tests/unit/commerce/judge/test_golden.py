@@ -26,6 +26,20 @@ def test_a_golden_document_gives_the_numbers_of_the_table(file: Path) -> None:
         _check(operator, _at(made, dotted), wanted, dotted)
 
 
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_paying_all_at_once_is_the_same_with_and_without_judging_again(file: Path) -> None:
+    document = json.loads(file.read_text("utf-8"))
+    case = decide.read_case(1, document, BUILT_IN_VERSIONS)
+    decision = judgement.judge(case)
+    if case.order is None or decision.decision != "approved":
+        return
+    units = {line.line_id: line.units for line in decision.lines if line.line_id is not None}
+    at_once = judgement.release_all(case.order, decision, units)
+    assert at_once == judgement.release(case, decision, units)
+    fewer = {line_id: ordinals[1:] for line_id, ordinals in units.items()}
+    assert judgement.release_all(case.order, decision, fewer) is None
+
+
 def test_every_golden_example_is_a_document() -> None:
     present = {file.stem.split("-")[0] for file in FILES}
     assert present == {f"G{number}" for number in range(1, 17)} - {"G12"} | {"G1b", "G1c", "G3b"}
