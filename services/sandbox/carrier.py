@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import time
 from typing import Annotated
 
@@ -12,15 +11,24 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from contracts.base import FreeObject, Identifier, MinorUnits
+from contracts.base import (
+    CountryCode,
+    Currency,
+    FreeObject,
+    Identifier,
+    MinorUnits,
+    Quantity,
+    Text,
+)
 from services.chassis.http import PROBLEM, Problem, problems
+from services.sandbox import label as drawing
 from services.sandbox.book import Book
 from services.sandbox.pages import Json, Pages
 
 CARRIER = "Sandbox Parcel"
 LABEL_VALID_SECONDS = 30 * 24 * 3600
 HOLD_SECONDS = 30
-A6_MM = (105, 148)
+ITEMS_MAX = 200
 CARRIER_BEHAVIOURS = (
     "ok",
     "refused",
@@ -44,14 +52,33 @@ def refusals(*statuses: int) -> dict[int | str, Json]:
     return {status: {"description": "Refused", "content": content} for status in statuses}
 
 
+class DeclaredItem(BaseModel):
+    """One line of the customs declaration."""
+
+    description: Text
+    quantity: Quantity
+    value: MinorUnits
+    """Of all pieces together."""
+    currency: Currency
+    weight_grams: MinorUnits | None = None
+    hs_code: Identifier | None = None
+    origin_country: CountryCode | None = None
+
+
+class Declared(BaseModel):
+    contents_type: Text = "returned_goods"
+    items: Annotated[tuple[DeclaredItem, ...], Field(max_length=ITEMS_MAX)] = ()
+
+
 class LabelOrder(BaseModel):
     reference: Annotated[str, Field(min_length=1, max_length=200)]
     return_id: Identifier
     order_id: Identifier
     test: bool = False
+    sender: Annotated[FreeObject | None, Field(alias="from")] = None
     to: FreeObject | None = None
     weight_grams: MinorUnits | None = None
-    customs: FreeObject | None = None
+    customs: Declared | None = None
     metadata: FreeObject = {}
 
 
@@ -98,8 +125,11 @@ def _issue(pages: Pages, order: LabelOrder, base_url: str) -> Json:
         "qr_url": f"{base_url}carrier/labels/{tracking}.png",
         "expires_at": rfc3339(time.time() + LABEL_VALID_SECONDS),
         "status": "active",
+        "test": order.test,
+        "from": order.sender,
         "to": order.to,
-        "customs": order.customs,
+        "weight_grams": order.weight_grams,
+        "customs": order.customs.model_dump() if order.customs else None,
     }
     pages.put("label", order.reference, label, parent=order.return_id)
     pages.put("tracking", tracking, {"reference": order.reference})
@@ -161,57 +191,16 @@ def routes(book: Book) -> APIRouter:
     @router.get("/labels/{tracking}.pdf", responses=LABEL)
     async def pdf(tracking: str) -> Response:
         return Response(
-            await asyncio.to_thread(label_pdf, by_tracking(book.pages, tracking)),
+            await asyncio.to_thread(drawing.label_pdf, by_tracking(book.pages, tracking)),
             media_type="application/pdf",
         )
 
     @router.get("/labels/{tracking}.png", responses=CODE)
     async def png(tracking: str) -> Response:
-        return Response(
-            qr_png(by_tracking(book.pages, tracking)["tracking_number"]), media_type="image/png"
-        )
+        number = by_tracking(book.pages, tracking)["tracking_number"]
+        return Response(drawing.qr_png(number), media_type="image/png")
 
     return router
-
-
-def qr_png(text: str) -> bytes:
-    import segno
-
-    out = io.BytesIO()
-    segno.make(text, error="m").save(out, kind="png", scale=8, border=4)
-    return out.getvalue()
-
-
-def label_pdf(label: Json) -> bytes:
-    """An A6 label: address, tracking number, QR code; customs data where there are any."""
-    from fpdf import FPDF
-
-    page = FPDF(format=A6_MM)
-    page.set_margin(8)
-    page.add_page()
-    page.set_font("Helvetica", "B", 16)
-    page.cell(0, 9, label["carrier"], new_x="LMARGIN", new_y="NEXT")
-    page.set_font("Helvetica", "", 9)
-    page.cell(0, 5, f"Return {label['return_id']}", new_x="LMARGIN", new_y="NEXT")
-    page.ln(3)
-    page.set_font("Helvetica", "B", 11)
-    address = label["to"] or {}
-    lines = [address.get("name"), address.get("line1"), address.get("line2")]
-    place = " ".join(
-        str(address[name]) for name in ("city", "region", "postal_code") if address.get(name)
-    )
-    for text in [*lines, place, address.get("country")]:
-        if text:
-            shown = str(text).encode("latin-1", "replace").decode("latin-1")
-            page.cell(0, 6, shown, new_x="LMARGIN", new_y="NEXT")
-    page.image(io.BytesIO(qr_png(label["tracking_number"])), x=30, y=70, w=45)
-    page.set_y(118)
-    page.set_font("Courier", "B", 14)
-    page.cell(0, 8, label["tracking_number"], align="C", new_x="LMARGIN", new_y="NEXT")
-    if label.get("customs"):
-        page.set_font("Helvetica", "", 8)
-        page.cell(0, 5, "CN22: returned goods", align="C", new_x="LMARGIN", new_y="NEXT")
-    return bytes(page.output())
 
 
 async def _hold(request: Request) -> None:
