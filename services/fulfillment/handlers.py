@@ -9,6 +9,7 @@ from typing import Any
 from contracts.assessments import AssessmentRequested
 from contracts.base import Message
 from contracts.decisions import (
+    Outcome,
     RefundReleased,
     ReplacementReleased,
     ReturnClosed,
@@ -134,6 +135,9 @@ def _commerce_decided(sites: Sites) -> Handler:
             work.ignore("no order")
             return
         if work.orders.get(message.order_id) is None:
+            if message.decision is Outcome.ESCALATED:  # it leaves the goods as they are
+                work.ignore("escalated, and the order is not known")
+                return
             reason = f"order {message.order_id}"
             work.park(keys=(message.order_id,), until=work.now + ORDER_WAIT, reason=reason)
             return

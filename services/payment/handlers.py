@@ -8,6 +8,7 @@ from typing import Any
 from contracts.assessments import AssessmentRequested
 from contracts.base import Message
 from contracts.decisions import (
+    Outcome,
     RefundReleased,
     RefundVoided,
     ReplacementReleased,
@@ -69,6 +70,14 @@ def _order(work: PaymentWork, order_id: str | None) -> OrderMoney | None:
         until = work.now + PARKED_WAIT
         work.park(keys=(order_id,), until=until, reason=f"order {order_id} is not known")
     return order
+
+
+def on_decided(work: PaymentWork, message: ReturnDecisionMade) -> None:
+    """An escalation leaves the money as it is, so it does not wait for its order."""
+    if message.decision is Outcome.ESCALATED and message.order_id not in work.orders:
+        work.ignore("escalated, and the order is not known")
+        return
+    of_order(reservation.decided)(work, message)
 
 
 def on_released(work: PaymentWork, message: RefundReleased) -> None:
@@ -159,7 +168,7 @@ def ignored(work: PaymentWork, message: Message) -> None:
 HANDLERS: Mapping[type[Message], Handler] = {
     OrderSnapshot: on_order,
     AssessmentRequested: of_order(assessment.ask),
-    ReturnDecisionMade: of_order(reservation.decided),
+    ReturnDecisionMade: on_decided,
     RefundReleased: on_released,
     RefundVoided: on_voided,
     ReturnClosed: of_order(reservation.closed),

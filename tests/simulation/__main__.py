@@ -23,17 +23,22 @@ def main() -> int:
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
     began, seen, failed, played = time.monotonic(), Counter[str](), 0, 0
-    for told in session.run(_wanted(given), processes=given.processes):
+    look = session.told if given.find is None else session.only_faulted
+    for told in session.run(_wanted(given), look, processes=given.processes):
         played += 1
         seen.update(told.result.fired)
         seen.update(told.result.reached)
         if told.result.violation is not None or given.seed is not None:
             _tell(told, whole=given.seed is not None)
-        failed += told.result.violation is not None
-        if failed >= given.failures:
+        violation = told.result.violation
+        failed += violation is not None
+        found = given.find is not None and (violation or "").startswith(f"{given.find}:")
+        if found or (given.find is None and failed >= given.failures):
             break
     seconds = time.monotonic() - began
     print(f"{played} seeds, {failed} failed, {seconds:.0f} s")
+    if given.find is not None:
+        return 0
     return 1 if failed or not _reached_enough(seen, played) else 0
 
 
@@ -76,6 +81,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="one seed, with its trace")
     parser.add_argument("--returns", help="only these of its returns: 0,2")
     parser.add_argument("--faults", help="only these faults: kill,call; empty: none")
+    parser.add_argument("--find", help="play until a seed breaks this invariant, such as I7")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--failures", type=int, default=1, help="stop after so many")
     return parser.parse_args()

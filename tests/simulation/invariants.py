@@ -47,6 +47,12 @@ FOUND_WITHOUT_A_PERSON = frozenset({"order_not_found", "payment_not_refundable"}
 CUSTOMERS_CHOICE = frozenset({"settlement_failed", "payment_not_refundable"})
 """Escalations that the customer ends by choosing another way to be paid."""
 
+STORED = "SELECT count(*) FROM promised"
+# What was promised before the oldest row that still waits, and not looked at yet.
+GONE = """
+SELECT seq, id FROM promised
+WHERE seq > $1 AND seq < coalesce((SELECT min(seq) FROM outbox), 9223372036854775807) ORDER BY seq
+"""
 COMMERCE = """
 SELECT r.return_id, r.state, r.status, r.waiting_on, r.until,
     (r.document -> 'shown' ->> 'number')::int AS number,
@@ -123,7 +129,9 @@ class Watch:
         self.said: dict[str, Said] = defaultdict(Said)
         self.published: dict[str, int] = {}
         """ce_id -> how many came first on the bus."""
-        self.promises: list[Call] = []
+        self._accepted: set[str] = set()
+        self._stored = 0
+        self._relayed: dict[str, int] = defaultdict(int)
         self.poisoned: list[tuple[str, bytes | None]] = []
         """(topic, value) of every record that nobody can read."""
         self.reached: set[str] = set()
@@ -215,9 +223,13 @@ class Watch:
             body.method is not spent or body.payment_id is not None, "I1: a refund of no payment"
         )
 
-    def accepted(self, call: Call, return_id: str) -> None:
-        """Somebody was told that their request is durable."""
-        self.promises.append(call)
+    async def accepted(self, call: Call, return_id: str) -> None:
+        """Somebody was told that their request is durable: then it is."""
+        stored = await self.stores["gateway"].checker.fetchval(STORED)
+        again = call.key in self._accepted
+        insist(again or stored > self._stored, f"I4: {call.path} was accepted and is not stored")
+        self._accepted.add(call.key)
+        self._stored = stored
         _, place, what = (*call.path.split("/"), "", "")[:3]
         if place == "warehouse":
             self.said[return_id].facts.add(what)
@@ -244,6 +256,12 @@ class Watch:
         }.get(service)
         if check is not None:
             await check(self.stores[service].checker)
+
+    async def relayed(self, service: str) -> None:
+        """I12: what is no longer in the outbox is on the bus."""
+        for row in await self.stores[service].checker.fetch(GONE, self._relayed[service]):
+            insist(row["id"] in self.published, f"I12: {service} lost {row['id']} on its way")
+            self._relayed[service] = row["seq"]
 
     async def _commerce(self, checker: Any) -> None:
         known = self._rows["commerce"]

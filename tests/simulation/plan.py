@@ -266,7 +266,7 @@ class Life:
 
     def _bank(self, end: str) -> Story:
         reference = self.plan.bought.payments(self.now())[0]["processor_reference"]
-        yield Wait(holds=self._may_send)
+        yield Wait(holds=lambda: Status.AWAITING_PHYSICAL_RECEIPT in self.seen.statuses)
         yield self._later(self.chance.choice((1, 30, 40, 46)))
         yield Do(what="disputes", act=lambda: self._dispute(reference, "open"))
         yield self._later(12)

@@ -353,6 +353,8 @@ class Simulation:
             for actor in self.actors
             if not actor.done and actor.name.startswith(("customer", "bank"))
         ]
+        if self.environment.outside.next_due() is not None:
+            found.append("the processor has something in mind")
         for service, due in self.due.items():
             if due.effect is not None or due.outbox:
                 found.append(f"{service} has {due.effects} effects, {due.outbox} to publish")
@@ -428,6 +430,7 @@ class Simulation:
         producer = Producer(self.bus, lambda place: self.faults.strikes("partition_away"))
         if await self._guarded(worker, "publishes", worker.publish(producer), look=False):
             self.due[worker.service].outbox = 0
+        await self.watch.relayed(worker.service)
 
     async def _claim(self, worker: Worker) -> None:
         limit = self.chance.choice((1, 3, 20)) if self.faulty else 20
@@ -529,7 +532,7 @@ class Simulation:
                 raise Violated(f"I4: {call.path} was answered with {response.text}")
             await self._look("gateway")
         if status < 300:
-            self.watch.accepted(call, actor.return_id)
+            await self.watch.accepted(call, actor.return_id)
         lost = self.faults.strikes("answer_lost")
         self._note(actor.name, f"{call.path} {status}{' lost' if lost else ''}")
         if status < 300 and not lost:

@@ -7,7 +7,14 @@ import io
 import multiprocessing
 import queue
 import tempfile
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +60,9 @@ async def environment(made: Stores, folder: Path) -> AsyncIterator[Environment]:
         structlog.configure(logger_factory=factory)
 
 
+Look = Callable[[Environment, Wanted], Awaitable["Told"]]
+
+
 @dataclass(frozen=True)
 class Told:
     """What was played in the end, and what came of it."""
@@ -92,6 +102,11 @@ async def told(shared: Environment, wanted: Wanted) -> Told:
     return Told(small, again) if again.violation is not None else Told(wanted, found)
 
 
+async def only_faulted(shared: Environment, wanted: Wanted) -> Told:
+    """A seed with its faults, neither compared nor made smaller."""
+    return Told(wanted, await played(shared, wanted, compare=False))
+
+
 def difference(found: Result, calm: Result) -> str | None:
     """R5: where no race decides, faults change nothing about the end."""
     for index, end in calm.ends.items():
@@ -109,18 +124,18 @@ def server() -> Iterator[tuple[Server, Path]]:
         yield started, Path(folder)
 
 
-def _work(made: Stores, folder: Path, jobs: Sequence[Wanted], results: object) -> None:
+def _work(made: Stores, folder: Path, look: Look, jobs: Sequence[Wanted], results: Any) -> None:
     """A process: its own stores on the common server."""
 
     async def all_of_them() -> None:
         async with environment(made, folder) as shared:
             for each in jobs:
-                results.put(await told(shared, each))  # type: ignore[attr-defined]
+                results.put(await look(shared, each))
 
     asyncio.run(all_of_them())
 
 
-def run(seeds: Collection[Wanted], *, processes: int) -> Iterator[Told]:
+def run(seeds: Collection[Wanted], look: Look, *, processes: int) -> Iterator[Told]:
     """Results as they come. Raises RuntimeError when a process ends without them."""
     wanted = list(seeds)
     context = multiprocessing.get_context("fork")
@@ -132,7 +147,7 @@ def run(seeds: Collection[Wanted], *, processes: int) -> Iterator[Told]:
         workers = [
             context.Process(
                 target=_work,
-                args=(made, folder / str(number), wanted[number::processes], results),
+                args=(made, folder / str(number), look, wanted[number::processes], results),
                 daemon=True,
             )
             for number in range(min(processes, len(wanted)))

@@ -56,6 +56,13 @@ async def names(agent: Drive) -> list[str]:
     return [type(body).__name__ for body in await agent.published()]
 
 
+async def test_an_escalation_does_not_wait_for_an_order_that_nobody_knows(agent: Drive) -> None:
+    await agent.send(decided(decision="escalated"))
+    await agent.advance(timedelta(hours=2))
+    assert await agent.count("parked") == 0
+    assert await agent.quarantined() == []
+
+
 async def test_the_jacket_goes_all_the_way(agent: Drive, world: OutsideWorld) -> None:
     await agent.send(an_order(), asked())
     await agent.send(decided())

@@ -212,6 +212,13 @@ def an_event(reference: str, refund_id: str | None, *, status: str) -> Message:
     )
 
 
+async def test_an_escalation_does_not_wait_for_an_order_that_nobody_knows(payment: Drive) -> None:
+    await payment.send(a_decision(new_id(), order_id="order-mistyped", decision="escalated"))
+    await payment.advance(2 * HOUR)
+    assert await payment.count("parked") == 0
+    assert await payment.quarantined() == []
+
+
 async def test_an_open_dispute_is_seen_by_the_assessment_and_blocks_the_reservation(
     payment: Drive, sandbox: Sandbox
 ) -> None:

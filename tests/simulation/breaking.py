@@ -1,0 +1,103 @@
+"""`python -m tests.simulation.breaking [I7 …]`: breaks the code on purpose; a seed must find it.
+
+Each patch in `breaks/` names the invariant that it breaks. It is applied to a copy; then seeds
+are played on the copy until one breaks that invariant.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PATCHES = Path(__file__).parent / "breaks"
+COPIED = ("contracts", "services", "tests", "deploy", "pyproject.toml")
+SEEDS_MAX = 60
+SECONDS_MAX = 900
+FOUND = re.compile(r"seed (\d+) FAILED: (\w+): (.*)")
+STEPS = re.compile(r"seed (\d+): (\d+) steps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Break:
+    """A patch with its head: which invariant it breaks, which faults that needs, and how."""
+
+    path: Path
+    invariant: str
+    faults: str
+    what: str
+
+
+def all_breaks() -> list[Break]:
+    """By number of their invariant."""
+    found = []
+    for path in PATCHES.glob("*.patch"):
+        first, second, what = path.read_text().split("\n")[:3]
+        invariant, faults = first.removeprefix("Breaks: "), second.removeprefix("Faults: ")
+        found.append(Break(path=path, invariant=invariant, faults=faults, what=what))
+    return sorted(found, key=lambda each: int(each.invariant[1:]))
+
+
+def copy_with(broken: Break, folder: Path) -> None:
+    """The project's code with the patch. Raises CalledProcessError where it does not fit."""
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(
+                ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "results")
+            )
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    subprocess.run(
+        ["git", "apply", "--unidiff-zero", "--whitespace=nowarn", str(broken.path)],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+
+
+def find(broken: Break) -> tuple[str, str, str] | None:
+    """(seed, steps, what was seen) of the first seed that finds it; None: nobody does."""
+    with tempfile.TemporaryDirectory(prefix="broken-") as folder:
+        copy_with(broken, Path(folder))
+        command = [sys.executable, "-m", "tests.simulation", "--find", broken.invariant]
+        command += ["--seeds", str(SEEDS_MAX), "--faults", broken.faults]
+        played = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": folder},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+    steps = dict(STEPS.findall(played.stdout))
+    for seed, invariant, what in FOUND.findall(played.stdout):
+        if invariant == broken.invariant:
+            return seed, steps[seed], what
+    print(played.stdout[-1500:], played.stderr[-1500:])
+    return None
+
+
+def main() -> int:
+    wanted, missed = sys.argv[1:], 0
+    for broken in all_breaks():
+        if wanted and broken.invariant not in wanted:
+            continue
+        found = find(broken)
+        if found is None:
+            missed += 1
+            print(f"{broken.invariant:4} NOT FOUND in {SEEDS_MAX} seeds: {broken.what}", flush=True)
+            continue
+        seed, steps, what = found
+        print(f"{broken.invariant:4} found by seed {seed} in {steps} steps: {what}", flush=True)
+    return min(missed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
