@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -13,9 +12,15 @@ from services.chassis.http import Problem
 from services.chassis.keys import ApiKeys
 from services.chassis.runtime import Runtime
 from services.fulfillment import store
-from services.fulfillment.journey import NextStep, next_step, sorted_trail
+from services.fulfillment.journey import NextStep, next_step, sorted_trail, step_of
 from services.fulfillment.messages import AnotherLabelWanted
-from services.fulfillment.model import ReturnGoods
+from services.fulfillment.model import ReturnGoods, Unit
+from services.fulfillment.store import History
+
+
+class MoveView(BaseModel):
+    at: datetime
+    state: str
 
 
 class UnitView(BaseModel):
@@ -24,6 +29,16 @@ class UnitView(BaseModel):
     unit: int
     state: str
     grade: str | None = None
+    next: NextStep
+    history: list[MoveView] = []
+    """In which state it has been since when, in the order in which we learned of it."""
+
+
+class ReplacementView(BaseModel):
+    state: str
+    sku: str
+    quantity: int
+    ship_by: datetime | None = None
 
 
 class LabelView(BaseModel):
@@ -51,6 +66,9 @@ class GoodsView(BaseModel):
     send_by: datetime | None = None
     units: list[UnitView]
     label: LabelView | None = None
+    """The one that counts now."""
+    labels: list[LabelView] = []
+    replacements: list[ReplacementView] = []
     tracking: list[ScanView]
     next: NextStep
 
@@ -64,7 +82,7 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
         found = await store.find_return(runtime.pool, return_id)
         if found is None:
             raise Problem(404, f"no goods of return {return_id}")
-        return view(found)
+        return view(found, await store.find_history(runtime.pool, return_id))
 
     writer = [keys.holding("returns:write")]
 
@@ -82,29 +100,38 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
         return view(await store.find_return(runtime.pool, return_id) or found)
 
 
-def view(goods: ReturnGoods) -> GoodsView:
-    label: dict[str, Any] | None = None
-    if goods.label is not None:
-        label = goods.label.model_dump(exclude={"name", "attempt"})
+def view(goods: ReturnGoods, history: History | None = None) -> GoodsView:
+    """As it is told; without a history only where things are now."""
+    labels = [LabelView(**label.model_dump(exclude={"name", "attempt"})) for label in goods.labels]
     return GoodsView(
         return_id=goods.return_id,
         order_id=goods.order_id,
         standing=goods.standing,
         send_by=goods.send_by,
-        units=[
-            UnitView(
-                line_id=unit.line_id,
-                sku=unit.sku,
-                unit=unit.ordinal,
-                state=unit.state,
-                grade=unit.grade,
+        units=[_unit(goods, unit, (history or {}).get(unit.key, [])) for unit in goods.units],
+        label=labels[-1] if labels else None,
+        labels=labels,
+        replacements=[
+            ReplacementView(
+                state=each.state, sku=each.sku, quantity=each.quantity, ship_by=each.ship_by
             )
-            for unit in goods.units
+            for each in goods.replacements
         ],
-        label=LabelView.model_validate(label) if label else None,
         tracking=[
             ScanView(at=at, what=what, where=where, tracking_number=number)
             for at, what, where, number in sorted_trail(goods)
         ],
         next=next_step(goods),
+    )
+
+
+def _unit(goods: ReturnGoods, unit: Unit, moves: list[tuple[datetime, str]]) -> UnitView:
+    return UnitView(
+        line_id=unit.line_id,
+        sku=unit.sku,
+        unit=unit.ordinal,
+        state=unit.state,
+        grade=unit.grade,
+        next=step_of(goods, unit.state),
+        history=[MoveView(at=at, state=state) for at, state in moves],
     )

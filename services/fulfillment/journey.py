@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 
@@ -55,24 +55,34 @@ CUSTOMER = "customer"
 
 
 def next_step(goods: ReturnGoods) -> NextStep:
-    """The most urgent step of all units; the customer's own has the last day to send."""
+    """The most urgent step of all units, and by when."""
     if goods.standing is Standing.REQUESTED:
         return NextStep(who="reviewer", what="We are looking at the request.", within_hours=24)
     states = {unit.state for unit in goods.units}
     first = next((state for state in NEXT if state in states), S.NONE)
-    step = NEXT[first]
+    return step_of(goods, first)
+
+
+def step_of(goods: ReturnGoods, state: UnitState) -> NextStep:
+    """What follows a unit's state: the customer has until the last day to send, all others so
+    many hours from what was seen last."""
+    step = NEXT[state]
     if step.who == CUSTOMER:
         return step.model_copy(update={"by": goods.send_by})
-    return step
+    seen = [at for parcel in goods.parcels for at, _, _ in parcel.trail]
+    seen += [parcel.opened_at for parcel in goods.parcels if parcel.opened_at is not None]
+    if step.within_hours is None or not seen:
+        return step
+    return step.model_copy(update={"by": max(seen) + timedelta(hours=step.within_hours)})
 
 
 def sorted_trail(
     goods: ReturnGoods,
 ) -> list[tuple[datetime, str, str | None, str | None]]:
-    """(when, what, where, tracking number) of every scan, earliest first."""
+    """(when, what, where, tracking number) of every scan, both ways, earliest first."""
     trail = [
         (at, what, where, parcel.tracking_number)
-        for parcel in goods.parcels
+        for parcel in (*goods.parcels, *goods.outbound)
         for at, what, where in parcel.trail
     ]
     return sorted(trail, key=lambda entry: entry[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from contracts.base import Message
@@ -64,6 +65,10 @@ ON CONFLICT (tracking_number) DO NOTHING
 # Only units that changed. That one thing is in hand once is checked at the end of the
 # transaction, so that a unit may pass from one return to another within it.
 SAVE_UNITS = """
+WITH moves AS (
+    INSERT INTO unit_history (return_id, line_id, ordinal, at, state)
+    SELECT * FROM unnest($12::text[], $13::text[], $14::integer[], $15::timestamptz[], $16::text[])
+)
 INSERT INTO units (return_id, line_id, ordinal, order_id, sku, sold, state, grade,
                    defect_confirmed, graded_sequence, paid)
 SELECT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::integer[],
@@ -73,6 +78,19 @@ ON CONFLICT (return_id, line_id, ordinal) DO UPDATE SET
     defect_confirmed = EXCLUDED.defect_confirmed,
     graded_sequence = EXCLUDED.graded_sequence, paid = EXCLUDED.paid
 """
+
+UNIT_HISTORY = """
+SELECT line_id, ordinal, at, state FROM unit_history WHERE return_id = $1 ORDER BY seq
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One unit came into a state."""
+
+    return_id: str
+    unit: Unit
+    at: datetime
 
 
 @dataclass(kw_only=True)
@@ -88,6 +106,7 @@ class FulfillmentWork(UnitOfWork):
     _by_order: dict[str, dict[str, None]] = field(default_factory=dict)
     _by_tracking: dict[str, str] = field(default_factory=dict)
     _stored_units: dict[str, tuple[Unit, ...]] = field(default_factory=dict)
+    _moves: list[Move] = field(default_factory=list)
 
     def goods(self, order_id: str) -> Goods:
         """Everything known of one order, whether or not there is anything."""
@@ -100,9 +119,22 @@ class FulfillmentWork(UnitOfWork):
     def put_goods(self, before: Goods, after: Goods) -> None:
         """Remember every return that a decision changed."""
         for id_, changed in after.returns.items():
-            if before.returns.get(id_) is not changed:
+            known = before.returns.get(id_)
+            if known is not changed:
                 self.returns.put(changed)
                 self._index(changed)
+                self._remember_moves(known, changed)
+
+    def _remember_moves(self, before: ReturnGoods | None, after: ReturnGoods) -> None:
+        if before is not None and before.units is after.units:
+            return
+        at = getattr(self.message.body, "occurred_at", None) or self.now
+        states = {unit.key: unit.state for unit in before.units} if before is not None else {}
+        self._moves += [
+            Move(after.return_id, unit, at)
+            for unit in after.units
+            if states.get(unit.key) is not unit.state
+        ]
 
     def return_of(self, event: WarehouseEvent) -> ReturnGoods | None:
         """The return that an event names, else the one that its tracking number belongs to."""
@@ -164,7 +196,8 @@ class FulfillmentWork(UnitOfWork):
             )
         units = [pair for goods in returns for pair in self._changed_units(goods)]
         if units:
-            await connection.execute(SAVE_UNITS, *_unit_columns(units))
+            columns = (*_unit_columns(units), *_move_columns(self._moves))
+            await connection.execute(SAVE_UNITS, *columns)
 
     def _changed_units(self, goods: ReturnGoods) -> list[tuple[ReturnGoods, Unit]]:
         stored = {unit.key: unit for unit in self._stored_units.get(goods.return_id, ())}
@@ -208,6 +241,29 @@ def _unit_columns(units: Sequence[tuple[ReturnGoods, Unit]]) -> tuple[list[Any],
         [unit.graded_sequence for _, unit in units],
         [unit.paid for _, unit in units],
     )
+
+
+def _move_columns(moves: Sequence[Move]) -> tuple[list[Any], ...]:
+    return (
+        [move.return_id for move in moves],
+        [move.unit.line_id for move in moves],
+        [move.unit.ordinal for move in moves],
+        [move.at for move in moves],
+        [move.unit.state for move in moves],
+    )
+
+
+History = dict[tuple[str, int], list[tuple[datetime, str]]]
+"""(line id, ordinal) -> (when, state) as they followed each other"""
+
+
+async def find_history(pool: Any, return_id: str) -> History:
+    """Every move of the return's units, for reading."""
+    found: History = {}
+    for row in await pool.fetch(UNIT_HISTORY, return_id):
+        moves = found.setdefault((row["line_id"], row["ordinal"]), [])
+        moves.append((row["at"], row["state"]))
+    return found
 
 
 async def find_return(pool: Any, return_id: str) -> ReturnGoods | None:

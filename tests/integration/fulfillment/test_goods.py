@@ -23,7 +23,7 @@ from contracts.fulfillment import (
     ReturnReceived,
     ReturnSentBack,
 )
-from services.fulfillment import store
+from services.fulfillment import api, store
 from services.fulfillment.messages import BuyLabel
 from tests.driving import START, Drive, record
 from tests.integration.fulfillment.conftest import OutsideWorld
@@ -310,6 +310,29 @@ async def test_a_test_return_says_so_in_every_message(agent: Drive, world: Outsi
     assert len(published) >= 5
     assert all(body.test for body in published)
     assert all(label["sent"]["test"] for label in world.labels.values())
+
+
+async def test_every_unit_has_a_history_of_its_own(agent: Drive) -> None:
+    await agent.send(an_order(2), asked(quantity=2), decided(A, 1, 2))
+    await agent.settle()
+    at = START + timedelta(days=2)
+    seen = scanned("accepted", at=at, location="Reno")
+    await agent.send(seen, seen, received(1, occurred_at=at), inspected(1, occurred_at=at))
+    history = await store.find_history(agent.pool, A)
+    assert [state for _, state in history["1", 1]] == [
+        "authorised", "label_issued", "in_transit", "received", "inspected",
+    ]  # fmt: skip
+    assert [state for _, state in history["1", 2]] == [
+        "authorised", "label_issued", "in_transit", "short_shipped",
+    ]  # fmt: skip
+    assert [when for when, _ in history["1", 1]] == [START, START, at, at, at]
+    goods = await store.find_return(agent.pool, A)
+    assert goods is not None
+    shown = api.view(goods, history)
+    assert [len(unit.history) for unit in shown.units] == [5, 4]
+    assert [unit.next.who for unit in shown.units] == ["nobody", "customer"]
+    assert shown.next.by == goods.send_by
+    assert [(scan.what, scan.where) for scan in shown.tracking] == [("accepted", "Reno")]
 
 
 async def test_a_foreign_order_is_quarantined_and_told(agent: Drive) -> None:

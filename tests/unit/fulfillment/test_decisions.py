@@ -325,7 +325,11 @@ def test_every_state_tells_the_customer_what_comes_next() -> None:
     assert next_step(desk.goods()).who == "customer"
     assert next_step(desk.goods()).by == SEND_BY
     desk.send(scanned("accepted"))
-    assert next_step(desk.goods()).who == "carrier"
+    step = next_step(desk.goods())
+    assert (step.who, step.by) == ("carrier", NOW + timedelta(days=21))
+    desk.send(scanned("delivered"))
+    step = next_step(desk.goods())
+    assert (step.who, step.by) == ("warehouse", NOW + timedelta(hours=48))
     assert NOW < SEND_BY
 
 
