@@ -99,7 +99,7 @@ class Batch:
         for _ in range(PARKED_HOPS_MAX):
             # Read after the lock: whoever parked under these keys has committed by now.
             rows = await connection.fetch(parking.UNDER_KEYS, fresh, parking.WAITING_MAX)
-            self._add_waiting(rows, own)
+            await self._add_waiting(connection, rows, own)
             # What waits for one that waits: an event for its return, the return for its order.
             fresh = sorted({k for each in self._waiting.values() for k in each.keys} - locked)
             if not fresh:
@@ -109,14 +109,24 @@ class Batch:
             locked.update(fresh)
         return sorted(locked)
 
-    def _add_waiting(self, rows: Sequence[Any], own: set[UUID]) -> None:
+    async def _add_waiting(
+        self, connection: AnyConnection, rows: Sequence[Any], own: set[UUID]
+    ) -> None:
+        found: list[Waiting] = []
         for row in rows:
             if row["event_id"] in own or row["event_id"] in self._waiting:
                 continue
             try:
-                self._waiting[row["event_id"]] = parking.waiting(row, self.registry)
+                found.append(parking.waiting(row, self.registry))
             except Exception as error:  # of an older version; its patience ends it
                 telemetry.log.error("parked_unreadable", exc_info=error)
+        if not found:
+            return
+        # What it names may have other keys by now: its return may be of another order.
+        now = await self.work.keys(connection, [each.item.received for each in found])
+        for each, keys in zip(found, now, strict=True):
+            known = replace(each, keys=tuple(dict.fromkeys((*each.keys, *keys))))
+            self._waiting[each.item.event_id] = known
 
     def _handle(self, item: Item, keys: tuple[str, ...], *, last_chance: bool = False) -> bool:
         """Run the handler; False when the message asked to be parked."""
