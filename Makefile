@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SCENARIO ?= jacket
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: help setup demo up check format test integration chaos simulate bench compose compose-tests schemas lock clean
+.PHONY: help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests schemas lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ chaos: setup ## Many returns over the bus while workers are killed (CHAOS_RETURN
 
 simulate: setup ## Seeds of the simulation: faults at every place, invariants after every step (SEEDS=n or SEED=x)
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100)) $(if $(RETURNS),--returns $(RETURNS)) $(if $(FAULTS),--faults $(FAULTS))
+
+simulate-breaks: setup ## Break the code on purpose, once per invariant: a seed of the simulation must find each (ONLY=I7)
+	@$(BIN)/python -m tests.simulation.breaking $(ONLY)
 
 bench: setup ## Measure completed returns per second beside the bare pipeline, and refunds per second
 	@$(BIN)/python -m tests.benchmarks

@@ -26,6 +26,8 @@ def main() -> int:
     look = session.told if given.find is None else session.only_faulted
     for told in session.run(_wanted(given), look, processes=given.processes):
         played += 1
+        if sys.stderr.isatty():
+            print(f"\r{played}", end="", file=sys.stderr)
         seen.update(told.result.fired)
         seen.update(told.result.reached)
         if told.result.violation is not None or given.seed is not None:
@@ -68,10 +70,10 @@ def _reached_enough(seen: Counter[str], played: int) -> bool:
 def _tell(told: Told, *, whole: bool) -> None:
     result = told.result
     print("\n".join(result.trace.lines if whole else result.trace.lines[-TRACE_LINES:]))
-    print(f"seed {result.seed}: {result.steps} steps, trace {result.trace.hash}")
+    print(f"seed {result.seed}: {result.steps} steps, trace {result.trace.hash}", flush=True)
     if result.violation is not None:
         print(f"seed {result.seed} FAILED: {result.violation}")
-        print(f"replay it with: {told.wanted.command}")
+        print(f"replay it with: {told.wanted.command}", flush=True)
 
 
 def _arguments() -> argparse.Namespace:

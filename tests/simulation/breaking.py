@@ -44,8 +44,8 @@ def all_breaks() -> list[Break]:
     return sorted(found, key=lambda each: int(each.invariant[1:]))
 
 
-def copy_with(broken: Break, folder: Path) -> None:
-    """The project's code with the patch. Raises CalledProcessError where it does not fit."""
+def copy(folder: Path) -> None:
+    """The project's code, in a folder where it may be broken."""
     for name in COPIED:
         if (ROOT / name).is_dir():
             shutil.copytree(
@@ -53,18 +53,20 @@ def copy_with(broken: Break, folder: Path) -> None:
             )
         else:
             shutil.copy(ROOT / name, folder / name)
-    subprocess.run(
-        ["git", "apply", "--unidiff-zero", "--whitespace=nowarn", str(broken.path)],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
+
+
+def apply(broken: Break, folder: Path, *, check: bool = False) -> None:
+    """Break the copy; `check`: only see whether the patch fits. Raises CalledProcessError."""
+    command = ["git", "apply", "--unidiff-zero", "--whitespace=nowarn"]
+    command += ["--check"] if check else []
+    subprocess.run([*command, str(broken.path)], cwd=folder, check=True, capture_output=True)
 
 
 def find(broken: Break) -> tuple[str, str, str] | None:
     """(seed, steps, what was seen) of the first seed that finds it; None: nobody does."""
     with tempfile.TemporaryDirectory(prefix="broken-") as folder:
-        copy_with(broken, Path(folder))
+        copy(Path(folder))
+        apply(broken, Path(folder))
         command = [sys.executable, "-m", "tests.simulation", "--find", broken.invariant]
         command += ["--seeds", str(SEEDS_MAX), "--faults", broken.faults]
         played = subprocess.run(

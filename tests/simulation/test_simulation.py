@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.simulation import session
+from tests.simulation import breaking, session
 from tests.simulation.run import Environment
 from tests.simulation.wanted import Wanted
 from tests.stores import Stores
@@ -33,3 +33,11 @@ async def test_faults_change_nothing_about_the_end(shared: Environment) -> None:
     for seed in range(1, 5):
         found = await session.played(shared, Wanted(seed=seed))
         assert found.violation is None, "\n".join([*found.trace.lines[-60:], found.violation or ""])
+
+
+def test_each_invariant_has_a_break_that_fits_the_code(tmp_path: Path) -> None:
+    found = breaking.all_breaks()
+    assert [each.invariant for each in found] == [f"I{number}" for number in range(1, 19)]
+    breaking.copy(tmp_path)
+    for each in found:
+        breaking.apply(each, tmp_path, check=True)
