@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from services.chassis import wire
 from services.chassis.errors import Transient
+from services.chassis.transport import Transport
 
 CONNECT_SECONDS_MAX = 3.0
 CALL_SECONDS_MAX = 8.0
@@ -34,18 +34,10 @@ class Unclear(Exception):
 
 
 def client(base_url: str) -> httpx.AsyncClient:
-    """Over our own wire; over httpx's where the environment names a proxy."""
-    limits = wire.Limits(
-        connections=CONNECTIONS_MAX,
-        connect_seconds=CONNECT_SECONDS_MAX,
-        read_seconds=CALL_SECONDS_MAX,
-        keep_seconds=KEEP_SECONDS_MAX,
-    )
-    transport = None
-    if not wire.proxied(base_url):
-        transport = wire.Transport(limits, httpx.create_ssl_context())
-    timeout = httpx.Timeout(CALL_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
-    return httpx.AsyncClient(base_url=base_url, timeout=timeout, transport=transport)
+    """Connections are kept; nothing is sent twice."""
+    limits = httpx.Limits(max_connections=CONNECTIONS_MAX, keepalive_expiry=KEEP_SECONDS_MAX)
+    timeout = httpx.Timeout(CALL_SECONDS_MAX, connect=CONNECT_SECONDS_MAX, pool=CONNECT_SECONDS_MAX)
+    return httpx.AsyncClient(base_url=base_url, timeout=timeout, transport=Transport(limits=limits))
 
 
 async def call(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import httpx
+import aiohttp
 import stripe
 
 from services.payment.processors.port import Trouble, Verdict
@@ -31,8 +31,8 @@ class Row:
     source: str
 
 
-UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-"""Failures before the first byte of the request left."""
+UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+"""Failures before the first byte of the request left: no connection, or none free in time."""
 
 TABLE: tuple[Row, ...] = (
     # Stopped at the door: 429 is answered before the request is looked at.

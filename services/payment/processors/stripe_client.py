@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus
 
-import httpx
+import aiohttp
 import stripe
 
 from contracts.assessments import DisputeState
-from services.chassis import wire
 from services.payment.model import (
     PaymentFacts,
     PaymentLook,
@@ -31,7 +30,6 @@ from services.payment.processors.port import (
     Verdict,
 )
 
-STRIPE = "https://api.stripe.com"
 stripe.enable_telemetry = False
 """Figures about this machine and its requests are nobody's business, and cost CPU each time."""
 API_VERSION = "2026-10-28.endive"
@@ -68,46 +66,56 @@ DISPUTE = {
 """https://docs.stripe.com/api/disputes/object#dispute_object-status; all others are open."""
 
 
-class Http(stripe.HTTPXClient):
-    """Stripe's own client over our wire, with bounded waits; httpx itself only through a proxy."""
+class Http(stripe.AIOHTTPClient):
+    """Stripe's own client over aiohttp, with bounded waits and kept connections.
 
-    def __init__(self, base: str = STRIPE) -> None:
+    Of what the library offers it costs the least CPU: a half of httpx over aiohttp, a third of
+    httpx. aiohttp repeats a GET on a connection that turned out dead, never a POST.
+    """
+
+    def __init__(self) -> None:
         super().__init__()
-        self._timeout = httpx.Timeout(
-            READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX, pool=CONNECT_SECONDS_MAX
+        self._made: aiohttp.ClientSession | None = None
+        self._waits = aiohttp.ClientTimeout(
+            connect=CONNECT_SECONDS_MAX,
+            sock_connect=CONNECT_SECONDS_MAX,
+            sock_read=READ_SECONDS_MAX,
+            total=CONNECT_SECONDS_MAX + 2 * READ_SECONDS_MAX,
         )
-        limits = wire.Limits(
-            connections=CONNECTIONS_MAX,
-            connect_seconds=CONNECT_SECONDS_MAX,
-            read_seconds=READ_SECONDS_MAX,
-            keep_seconds=KEEP_SECONDS_MAX,
-        )
-        self._proxied = wire.proxied(base)
-        self._wire = wire.Wire(limits, ssl.create_default_context(cafile=stripe.ca_bundle_path))
 
     async def request_async(
         self, method: str, url: str, headers: Any, post_data: Any = None
     ) -> tuple[bytes, int, Any]:
-        if self._proxied:
-            return await super().request_async(method, url, headers, post_data)
-        body = post_data.encode() if isinstance(post_data, str) else post_data or b""
         try:
-            return await self._wire.request(method, url, headers, body)
-        except httpx.TransportError as error:
+            async with self._kept().request(
+                method,
+                url,
+                headers=headers,
+                data=post_data,
+                timeout=self._waits,
+                allow_redirects=False,
+            ) as answer:
+                return await answer.read(), answer.status, answer.headers
+        except (aiohttp.ClientError, OSError) as error:
             self._handle_request_error(error)
 
-    async def close_async(self) -> None:
-        self._wire.close()
-        await super().close_async()  # type: ignore[no-untyped-call]
+    def _kept(self) -> aiohttp.ClientSession:
+        """Made inside the event loop that uses it."""
+        if self._made is None:
+            self._made = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=CONNECTIONS_MAX,
+                    keepalive_timeout=KEEP_SECONDS_MAX,
+                    ssl=ssl.create_default_context(cafile=stripe.ca_bundle_path),
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=True,  # HTTPS_PROXY
+            )
+        return self._made
 
-    def _get_request_args_kwargs(
-        self, method: str, url: str, headers: Any, post_data: Any
-    ) -> list[Any]:
-        # The library hands its encoded form over as `data`, which httpx deprecates for text.
-        arguments: dict[str, Any] = {"headers": headers, "timeout": self._timeout}
-        if post_data:
-            arguments["content"] = post_data
-        return [(method, url), arguments]
+    async def close_async(self) -> None:
+        if self._made is not None:
+            await self._made.close()
 
 
 class StripeProcessor:
@@ -127,7 +135,7 @@ class StripeProcessor:
         self.name = name
         self._charges = charges
         self._breaker = breaker
-        self._http = Http(base or STRIPE)
+        self._http = Http()
         self._client = stripe.StripeClient(
             key,
             http_client=self._http,
