@@ -120,7 +120,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._store_fails: str | None = None
         self.broker_fails: str | None = "starting"
         self.broker = KafkaBroker(
-            settings.bootstrap_servers(),
+            settings.bootstrap_servers().split(","),
             security=security(settings),
             metadata_max_age_ms=METADATA_AGE_MS_MAX,
             allow_auto_create_topics=False,

@@ -74,16 +74,19 @@ class Settings(Environment):
         return url
 
     def bootstrap_servers(self) -> str:
-        """Raises SystemExit with one sentence when it is not set, or cannot be logged in to."""
-        servers = self.kafka_bootstrap_servers
-        if not servers:
+        """host:port, several with commas.
+
+        Raises SystemExit with one sentence when it is not set, or cannot be logged in to.
+        """
+        servers = [server.strip() for server in self.kafka_bootstrap_servers.split(",")]
+        if servers == [""]:
             raise SystemExit("KAFKA_BOOTSTRAP_SERVERS is not set: name the broker as host:port")
-        for server in servers.split(","):
-            if not HOST_AND_PORT.fullmatch(server.strip()):
+        for server in servers:
+            if not HOST_AND_PORT.fullmatch(server):
                 raise SystemExit(f"KAFKA_BOOTSTRAP_SERVERS: {server!r} is not host:port")
         if self.kafka_security_protocol.startswith("SASL"):
             self._check_login()
-        return servers
+        return ",".join(servers)
 
     def _check_login(self) -> None:
         for variable in ("kafka_sasl_username", "kafka_sasl_password"):

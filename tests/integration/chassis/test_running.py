@@ -133,3 +133,12 @@ async def test_a_restart_goes_on_where_the_last_one_stopped(toy_settings: Settin
                 await wait_for(arrived)
                 duplicates = await started.pool.fetchval("SELECT count(*) FROM inbox")
                 assert duplicates == number + 1
+
+
+async def test_one_of_several_brokers_is_enough_to_start(toy_settings: Settings) -> None:
+    servers = f"127.0.0.1:1, {toy_settings.kafka_bootstrap_servers}"
+    several = toy_settings.model_copy(update={"kafka_bootstrap_servers": servers})
+    async with running(several) as started, producing(toy_settings) as producer:
+        await publish(producer, toy_settings, request("o", "o:1"))
+        assert await read_lifecycle(toy_settings, 1)
+        assert len(await requests_of(started, "o")) == 1
