@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SCENARIO ?= jacket
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests schemas lock clean
+.PHONY: payment-matrix help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests schemas lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ simulate: setup ## Seeds of the simulation: faults at every place, invariants af
 
 simulate-breaks: setup ## Break the code on purpose, once per invariant: a seed of the simulation must find each (ONLY=I7)
 	@$(BIN)/python -m tests.simulation.breaking $(ONLY)
+
+payment-matrix: setup ## Payment dies at every place under every processor; 40,000 interleavings
+	@KILL_MATRIX=all INTERLEAVINGS=40000 $(PYTEST) -q tests/integration/payment/test_crashes.py tests/integration/payment/test_interleavings.py
 
 bench: setup ## Measure completed returns per second beside the bare pipeline, and refunds per second
 	@$(BIN)/python -m tests.benchmarks

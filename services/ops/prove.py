@@ -23,7 +23,7 @@ def prove(
     with running.payment_client() as client:
         proofs = [_proof(client, each) for each in _refunds(client, refund)]
     for proof in proofs:
-        proof["links"] = [*_before(proof["return_id"]), *proof["links"]]
+        proof["links"] = chained([*_before(proof["return_id"]), *proof["links"]])
     if json:
         console.print_json(proofs[0] if len(proofs) == 1 else proofs)
         return
@@ -56,19 +56,23 @@ def _before(return_id: str) -> list[dict[str, Any]]:
     if seen.get("decision"):
         steps.append(("decision", seen["decision"]))
     return [
-        {
-            "step": name,
-            "at": content.get("decided_at"),
-            "content": content,
-            "sha256": _hash(content),
-        }
+        {"step": name, "at": content.get("decided_at"), "content": content}
         for name, content in steps
     ]
 
 
-def _hash(content: Any) -> str:
-    text = json_format.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def chained(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The links from the request to the settlement, each with a hash over it and all before it.
+
+    Whoever keeps the last hash can show later that nothing was changed, left out or put between.
+    """
+    before, made = "", []
+    for link in links:
+        whole = {"step": link["step"], "content": link["content"], "before": before}
+        text = json_format.dumps(whole, sort_keys=True)
+        before = hashlib.sha256(text.encode()).hexdigest()
+        made.append({**link, "sha256": before})
+    return made
 
 
 def _show(proof: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ The first row that fits counts. `status` and `code` None: any.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from math import ceil
 
 import aiohttp
 import stripe
@@ -108,6 +110,13 @@ def _snake(name: str) -> str:
 
 
 def _retry_seconds(error: stripe.StripeError) -> int | None:
+    """Retry-After as RFC 9110 allows it: seconds, or a date, measured from the answer's own."""
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-    wish = headers.get("retry-after", "")
-    return int(wish) if wish.isdigit() else None
+    wish = headers.get("retry-after", "").strip()
+    if wish.isascii() and wish.isdigit():
+        return int(wish)
+    try:
+        wait = parsedate_to_datetime(wish) - parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError, TypeError):
+        return None
+    return max(ceil(wait.total_seconds()), 0)

@@ -1,7 +1,11 @@
-"""The process dies at every named place, under every kind of processor: one refund, in the end."""
+"""The process dies at every named place, under every kind of processor: one refund, in the end.
+
+Three behaviours in every run; all of them with ``KILL_MATRIX=all`` (`make payment-matrix`).
+"""
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from uuid import uuid4
 
@@ -11,12 +15,17 @@ from contracts import payment as told
 from services.chassis import effects as chassis_effects
 from services.chassis import pipeline
 from services.payment import effects
+from services.sandbox import behaviours
 from tests.driving import Drive
 from tests.payments import Sandbox, a_decision, a_payment, a_release, an_order, new_id
 
 pytestmark = pytest.mark.asyncio
 
+BEHAVIOURS = ["no_webhook", "error_500_stored", "timeout_after_success"]
+if os.environ.get("KILL_MATRIX") == "all":
+    BEHAVIOURS = [name for name in behaviours.BEHAVIOURS if name not in ("declined", "fails_later")]
 PLACES = {
+    "before_effect": chassis_effects,
     "after_claim": effects,
     "after_submit": effects,
     "after_effect": chassis_effects,
@@ -30,7 +39,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("behaviour", ["no_webhook", "error_500_stored", "timeout_after_success"])
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
 async def test_a_process_that_dies_pays_once_when_it_is_back(
     payment: Drive,
     sandbox: Sandbox,
