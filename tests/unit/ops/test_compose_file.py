@@ -44,7 +44,7 @@ def test_every_file_of_a_secret_is_one_that_is_made(services: dict[str, Any]) ->
     for name, service in services.items():
         [folder] = [
             volume.split(":")[0].removeprefix("secrets-")
-            for volume in service["volumes"]
+            for volume in service.get("volumes", ())
             if volume.endswith(":/run/secrets:ro")
         ] or [""]
         for variable, path in service.get("environment", {}).items():
