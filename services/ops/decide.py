@@ -171,7 +171,7 @@ def read_document(number: int, value: object) -> Document:
 
 def as_case(document: Document, policy: Policy) -> judgement.Case:
     parts = {name: getattr(document, name) for name in Document.model_fields}
-    return judgement.Case.model_construct(**parts, policy=policy)
+    return judgement.Case(**parts, policy=policy)
 
 
 def read_case(number: int, value: object, policies: Versions) -> judgement.Case:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -70,15 +70,14 @@ class Behaviour:
 
 def behaviour(past: Iterable[Past], this: Past, known: Known) -> Behaviour:
     """Measures a customer at the moment of this return; nothing after it is looked at."""
-    year = _within(past, this.at, YEAR_DAYS)
-    year.append(this)
-    month = _within(year, this.at, 30)
+    year = [*_within(past, this.at, YEAR_DAYS), this]
+    month = _within(year, this.at, 30) if len(year) > 1 else year
     value = sum(max(each.value, 0) for each in year)
     bought = max(known.orders_value, this.value, 0)
     average = bought / max(known.orders, 1)
     prior = average * PRIOR_ORDERS
     return Behaviour(
-        returns_14_days=_episodes(_within(month, this.at, 14)),
+        returns_14_days=_episodes(_within(month, this.at, 14)) if len(month) > 1 else 1,
         returns_30_days=_episodes(month),
         returns_365_days=_episodes(year),
         return_rate=(value + PRIOR_RATE * prior) / (bought + prior) if bought else PRIOR_RATE,
@@ -100,7 +99,7 @@ def behaviour(past: Iterable[Past], this: Past, known: Known) -> Behaviour:
     )
 
 
-def _within(returns: Iterable[Past], at: datetime, days: int) -> list[Past]:
+def _within(returns: Iterable[Past], at: datetime, days: int) -> Sequence[Past]:
     """Those of the last `days` days before `at`, with it."""
     try:
         since = at - timedelta(days=days)
@@ -109,8 +108,10 @@ def _within(returns: Iterable[Past], at: datetime, days: int) -> list[Past]:
     return [each for each in returns if since <= each.at <= at]
 
 
-def _episodes(returns: Iterable[Past]) -> int:
+def _episodes(returns: Sequence[Past]) -> int:
     """Several returns of one order are one: who orders three sizes keeps one."""
+    if len(returns) == 1:
+        return 1
     orders = set()
     alone = 0
     for each in returns:
@@ -129,7 +130,7 @@ def _new_account(this: Past, known: Known, average: float) -> float:
     return this.value / average
 
 
-def _same_fault(year: list[Past]) -> int:
+def _same_fault(year: Sequence[Past]) -> int:
     """The number of returns if nearly all claim one and the same fault, else 0."""
     if len(year) < SAME_REASON_RETURNS_MIN:
         return 0
