@@ -79,6 +79,7 @@ ON CONFLICT (return_id, line_id, ordinal) DO UPDATE SET
     graded_sequence = EXCLUDED.graded_sequence, paid = EXCLUDED.paid
 """
 
+# In the order in which we learned of it; rows are never changed.
 UNIT_HISTORY = """
 SELECT line_id, ordinal, at, state FROM unit_history WHERE return_id = $1 ORDER BY seq
 """

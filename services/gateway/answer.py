@@ -11,7 +11,7 @@ from contracts.lifecycle import Party, Status
 from contracts.requests import Method
 from contracts.warehouse import Grade
 from services.gateway import reserve
-from services.gateway.model import Goods, GoodsState, RefundState, View
+from services.gateway.model import Goods, GoodsState, RefundState, Sighting, View
 
 REQUESTED_WAIT = timedelta(seconds=10)
 """How long commerce may take to look at a request: the states table of the domain."""
@@ -38,6 +38,8 @@ class GoodsLine(Part):
 class GoodsAnswer(Part):
     state: GoodsState
     lines: tuple[GoodsLine, ...] = ()
+    tracking: tuple[Sighting, ...] = ()
+    """The parcels' way, both ways, earliest first."""
 
 
 class TimelineEntry(Part):
@@ -83,7 +85,9 @@ def answer(view: View) -> ReturnAnswer:
         decision=view.decision,
         refunds=_refunds(view),
         label=view.label,
-        goods=GoodsAnswer(state=goods_state(view), lines=_goods_lines(view)),
+        goods=GoodsAnswer(
+            state=goods_state(view), lines=_goods_lines(view), tracking=view.goods.tracking
+        ),
         timeline=_timeline(view),
     )
 

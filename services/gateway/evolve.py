@@ -18,8 +18,11 @@ from services.gateway.model import (
     Refund,
     RefundState,
     Reservation,
+    Sighting,
     View,
 )
+
+SIGHTINGS_MAX = 100
 
 GRADES_FROM_BEST = (
     Grade.AS_NEW,
@@ -156,15 +159,39 @@ def labelled(view: View, label: fulfillment.ReturnLabelIssued) -> View:
 
 
 def shipped(view: View, message: fulfillment.ReturnShipped) -> View:
-    return _with_goods(view, shipped=True)
+    return _seen(_with_goods(view, shipped=True), message, message.tracking_number)
 
 
 def delivered(view: View, message: fulfillment.ReturnDelivered) -> View:
-    return _with_goods(view, shipped=True, delivered=True)
+    goods = _with_goods(view, shipped=True, delivered=True)
+    return _seen(goods, message, message.tracking_number)
 
 
 def lost(view: View, message: fulfillment.ReturnLost) -> View:
-    return _with_goods(view, lost=True)
+    return _seen(_with_goods(view, lost=True), message, message.tracking_number)
+
+
+SEEN: dict[type[fulfillment.GoodsMessage], str] = {
+    fulfillment.ReturnShipped: "The carrier has your parcel.",
+    fulfillment.ReturnDelivered: "Your parcel arrived at our warehouse.",
+    fulfillment.ReturnReceived: "We have unpacked your parcel and counted what is in it.",
+    fulfillment.ReturnInspected: "We have looked at your items.",
+    fulfillment.ReturnLost: "The carrier has not seen your parcel any more; we are looking for it.",
+    fulfillment.ReturnSentBack: "Your items are on their way back to you.",
+    fulfillment.ReplacementShipped: "Your replacement is on its way to you.",
+}
+
+
+def _seen(
+    view: View, message: fulfillment.GoodsMessage, tracking_number: str | None = None
+) -> View:
+    """Told twice, or late, it stands in its place once."""
+    entry = Sighting(
+        at=message.occurred_at, what=SEEN[type(message)], tracking_number=tracking_number
+    )
+    entries = {*view.goods.tracking, entry}
+    ordered = sorted(entries, key=lambda each: (each.at, list(SEEN.values()).index(each.what)))
+    return _with_goods(view, tracking=tuple(ordered[-SIGHTINGS_MAX:]))
 
 
 def never_sent(view: View, message: fulfillment.ReturnNotSent) -> View:
@@ -176,7 +203,8 @@ def disposed(view: View, message: fulfillment.ItemDisposed) -> View:
 
 
 def sent_back(view: View, message: fulfillment.ReturnSentBack) -> View:
-    return _with_goods(view, disposition=fulfillment.Disposition.SENT_BACK)
+    goods = _with_goods(view, disposition=fulfillment.Disposition.SENT_BACK)
+    return _seen(goods, message, message.tracking_number)
 
 
 def received(view: View, message: fulfillment.ReturnReceived) -> View:
@@ -188,7 +216,7 @@ def received(view: View, message: fulfillment.ReturnReceived) -> View:
         unnamed = known.unnamed + (0 if line.units else line.quantity)
         update = {"units": units, "unnamed": max(unnamed - named, 0)}
         view = _with_line(view, known.model_copy(update=update))
-    return _with_goods(view, shipped=True, delivered=True)
+    return _seen(_with_goods(view, shipped=True, delivered=True), message)
 
 
 def inspected(view: View, message: fulfillment.ReturnInspected) -> View:
@@ -200,7 +228,7 @@ def inspected(view: View, message: fulfillment.ReturnInspected) -> View:
             "inspected": known.inspected + line.quantity,
         }
         view = _with_line(view, known.model_copy(update=update))
-    return _with_goods(view, shipped=True, delivered=True)
+    return _seen(_with_goods(view, shipped=True, delivered=True), message)
 
 
 def _with_goods(view: View, **changes: object) -> View:
@@ -220,6 +248,10 @@ def _with_line(view: View, line: LineGoods) -> View:
 
 def replacement_released(view: View, message: decisions.ReplacementReleased) -> View:
     return view.model_copy(update={"replacement_released": True, "replacement_failed": False})
+
+
+def replacement_shipped(view: View, message: fulfillment.ReplacementShipped) -> View:
+    return _seen(view, message, message.tracking_number)
 
 
 def replacement_failed(view: View, message: fulfillment.ReplacementFailed) -> View:
@@ -250,6 +282,7 @@ MOVES: dict[type[Message], Move] = {
     fulfillment.ReturnNotSent: never_sent,
     fulfillment.ReturnSentBack: sent_back,
     fulfillment.ItemDisposed: disposed,
+    fulfillment.ReplacementShipped: replacement_shipped,
     fulfillment.ReplacementFailed: replacement_failed,
 }
 """Every other message of the topics that the gateway reads says nothing that is shown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from contracts.base import Identifier, Instant, MinorUnits, Ordinal, Part, ReturnId
+from contracts.base import Identifier, Instant, MinorUnits, Ordinal, Part, ReturnId, Text
 from contracts.decisions import Allocation, ReturnDecisionMade
 from contracts.fulfillment import Disposition, ReturnLabelIssued
 from contracts.lifecycle import ReturnStatusChanged
@@ -87,6 +87,14 @@ class LineGoods(Part):
         return len(self.units) + self.unnamed
 
 
+class Sighting(Part):
+    """What somebody saw of a parcel, in a sentence that a customer can read."""
+
+    at: Instant
+    what: Text
+    tracking_number: Identifier | None = None
+
+
 class Goods(Part):
     shipped: bool = False
     delivered: bool = False
@@ -94,6 +102,8 @@ class Goods(Part):
     never_sent: bool = False
     disposition: Disposition | None = None
     lines: tuple[LineGoods, ...] = ()
+    tracking: tuple[Sighting, ...] = ()
+    """Earliest first."""
 
 
 class View(Part):

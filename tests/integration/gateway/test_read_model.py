@@ -139,10 +139,9 @@ async def test_any_order_of_the_topics_ends_in_the_same_answer(door: Door) -> No
         answers.append(await see(door, return_id))
     first = answers[0]
     assert first["status"] == "settled"
-    assert first["goods"] == {
-        "state": "inspected",
-        "lines": [{"line_id": "1", "received": 1, "grade": "opened"}],
-    }
+    assert first["goods"]["state"] == "inspected"
+    assert first["goods"]["lines"] == [{"line_id": "1", "received": 1, "grade": "opened"}]
+    assert len(first["goods"]["tracking"]) == 3
     assert first["refunds"] == [
         {
             "refund_id": "refund-1",
@@ -356,6 +355,28 @@ async def test_the_goods_are_as_far_as_their_furthest_unit(door: Door) -> None:
         assert (await see(door, return_id))["goods"]["state"] == expected, (decided, events)
 
 
+async def test_a_customer_can_follow_the_parcels_both_ways(door: Door) -> None:
+    return_id = await door.ask()
+
+    def told(kind: type[Message], at: str, **more: str) -> Message:
+        body = {"return_id": return_id, "occurred_at": at, "lines": []} | more
+        return kind.model_validate(body)
+
+    shipped = told(fulfillment.ReturnShipped, "2026-03-02T10:00:00Z", tracking_number="T1")
+    back = told(fulfillment.ReturnSentBack, "2026-03-09T10:00:00Z", tracking_number="OUT1")
+    arrived = told(fulfillment.ReturnDelivered, "2026-03-04T10:00:00Z", tracking_number="T1")
+    counted = told(fulfillment.ReturnReceived, "2026-03-05T10:00:00Z")
+    for message in (back, arrived, shipped, counted, shipped):
+        await door.publish("fulfillment.events", message)
+    found = (await see(door, return_id))["goods"]["tracking"]
+    assert [(each["at"][:10], each.get("tracking_number"), each["what"]) for each in found] == [
+        ("2026-03-02", "T1", "The carrier has your parcel."),
+        ("2026-03-04", "T1", "Your parcel arrived at our warehouse."),
+        ("2026-03-05", None, "We have unpacked your parcel and counted what is in it."),
+        ("2026-03-09", "OUT1", "Your items are on their way back to you."),
+    ]
+
+
 async def test_every_disposition_is_a_state_of_the_goods(door: Door) -> None:
     for disposition in (
         "restocked",
@@ -411,7 +432,8 @@ async def test_what_names_no_return_or_says_nothing_new_is_left_alone(door: Door
     await door.publish("returns.requests", cancel)
     await door.publish("fulfillment.events", goods(fulfillment.ReturnShipped, return_id))
     after = await see(door, return_id)
-    assert after == before | {"goods": {"state": "in_transit", "lines": []}}
+    assert after["goods"]["state"] == "in_transit"
+    assert after == before | {"goods": after["goods"]}
 
 
 async def test_a_batch_costs_the_same_round_trips_whatever_its_size(door: Door) -> None:

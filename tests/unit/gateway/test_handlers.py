@@ -17,7 +17,6 @@ SHOWN_NOWHERE = {
     "RefundReservationRefused",
     "RefundabilityAssessed",
     "ReplacementScheduled",
-    "ReplacementShipped",
     "ReturnClosed",
     "ReturnLabelFailed",
     "ReturnabilityAssessed",
