@@ -47,9 +47,11 @@ def main() -> int:
         file = written(folder, count)
         began = time.monotonic()
         playing = subprocess.Popen(
-            [sys.executable, "-m", "services.ops", "policy", "backtest", str(file)]
-            + ["--policy", str(POLICY), "--workers", str(WORKERS)]
-            + ["--report", str(folder / "report")],
+            [
+                *(sys.executable, "-m", "services.ops", "policy", "backtest", str(file)),
+                *("--policy", str(POLICY), "--workers", str(WORKERS)),
+                *("--report", str(folder / "report")),
+            ],
             stdout=subprocess.DEVNULL,
             cwd=ROOT,
         )
