@@ -143,7 +143,8 @@ _MENDED = {
 def _mended(error: Mapping[str, Any], path: Path) -> str:
     kind, given = error["type"], error["input"]
     given = str(given) if isinstance(given, date) else given
-    name = str(path[-1]) if path else "policy"
+    # A value of a list is named by the key of its list, not by its place in it.
+    name = next((part for part in reversed(path) if isinstance(part, str)), "policy")
     context = error.get("ctx", {})
     if kind == "missing":
         return f"`{name}` is missing: add `{name}: …`"
