@@ -67,7 +67,7 @@ chaos: setup ## Many returns over the bus while workers are killed (CHAOS_RETURN
 	@$(BIN)/python -m pytest -q -s tests/chaos --timeout 900
 
 simulate: setup ## Seeds of the simulation: faults at every place, invariants after every step (SEEDS=n or SEED=x)
-	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100)) $(if $(RETURNS),--returns $(RETURNS)) $(if $(FAULTS),--faults $(FAULTS))
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100)) $(if $(RETURNS),--returns $(RETURNS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(KIND),--kind $(KIND))
 
 simulate-breaks: setup ## Break the code on purpose, once per invariant: a seed of the simulation must find each (ONLY=I7)
 	@$(BIN)/python -m tests.simulation.breaking $(ONLY)

@@ -10,6 +10,7 @@ from collections import Counter
 
 from tests.simulation import session, sometimes
 from tests.simulation.faults import RATES
+from tests.simulation.plan import KINDS
 from tests.simulation.session import Told
 from tests.simulation.wanted import Wanted
 
@@ -50,7 +51,10 @@ def _wanted(given: argparse.Namespace) -> list[Wanted]:
         allowed = tuple(name for name in given.faults.split(",") if name in RATES)
     only = tuple(int(each) for each in given.returns.split(",")) if given.returns else None
     first, count = (given.seed, 1) if given.seed is not None else (given.first, given.seeds)
-    return [Wanted(seed=first + number, only=only, allowed=allowed) for number in range(count)]
+    return [
+        Wanted(seed=first + number, only=only, allowed=allowed, kind=given.kind)
+        for number in range(count)
+    ]
 
 
 def _reached_enough(seen: Counter[str], played: int) -> bool:
@@ -83,6 +87,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="one seed, with its trace")
     parser.add_argument("--returns", help="only these of its returns: 0,2")
     parser.add_argument("--faults", help="only these faults: kill,call; empty: none")
+    parser.add_argument("--kind", choices=KINDS, help="all returns of this kind")
     parser.add_argument("--find", help="play until a seed breaks this invariant, such as I7")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--failures", type=int, default=1, help="stop after so many")

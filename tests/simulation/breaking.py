@@ -26,11 +26,13 @@ STEPS = re.compile(r"seed (\d+): (\d+) steps")
 
 @dataclass(frozen=True, kw_only=True)
 class Break:
-    """A patch with its head: which invariant it breaks, which faults that needs, and how."""
+    """A patch with its head: the invariant it breaks, the faults and the kind of return that bring
+    it to light, and what it does."""
 
     path: Path
     invariant: str
     faults: str
+    kind: str
     what: str
 
 
@@ -38,9 +40,9 @@ def all_breaks() -> list[Break]:
     """By number of their invariant."""
     found = []
     for path in PATCHES.glob("*.patch"):
-        first, second, what = path.read_text().split("\n")[:3]
-        invariant, faults = first.removeprefix("Breaks: "), second.removeprefix("Faults: ")
-        found.append(Break(path=path, invariant=invariant, faults=faults, what=what))
+        head = path.read_text().split("\n")[:4]
+        invariant, faults, kind = (line.partition(": ")[2] for line in head[:3])
+        found.append(Break(path=path, invariant=invariant, faults=faults, kind=kind, what=head[3]))
     return sorted(found, key=lambda each: int(each.invariant[1:]))
 
 
@@ -68,7 +70,7 @@ def find(broken: Break) -> tuple[str, str, str] | None:
         copy(Path(folder))
         apply(broken, Path(folder))
         command = [sys.executable, "-m", "tests.simulation", "--find", broken.invariant]
-        command += ["--seeds", str(SEEDS_MAX), "--faults", broken.faults]
+        command += ["--seeds", str(SEEDS_MAX), "--faults", broken.faults, "--kind", broken.kind]
         played = subprocess.run(
             command,
             cwd=folder,

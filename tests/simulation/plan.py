@@ -86,16 +86,17 @@ class Planned:
         return KINDS[self.kind]
 
 
-def drawn(seed: int, only: tuple[int, ...] | None = None) -> list[Planned]:
-    """The returns of a seed, or those that are named."""
+def drawn(seed: int, only: tuple[int, ...] | None = None, kind: str | None = None) -> list[Planned]:
+    """The returns of a seed, or those that are named; all of one kind where one is given."""
     count = Random(f"{seed}:count").randint(RETURNS_MIN, RETURNS_MAX)
     wanted = range(count) if only is None else only
-    return [_one(seed, index) for index in wanted]
+    return [_one(seed, index, kind) for index in wanted]
 
 
-def _one(seed: int, index: int) -> Planned:
+def _one(seed: int, index: int, wanted: str | None) -> Planned:
     chance = Random(f"{seed}:return:{index}")
     kind = chance.choices(list(KINDS), [each.weight for each in KINDS.values()])[0]
+    kind = wanted or kind
     return Planned(
         index=index,
         kind=kind,

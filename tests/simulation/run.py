@@ -107,6 +107,7 @@ class Simulation:
     environment: Environment
     seed: int
     only: tuple[int, ...] | None = None
+    kind: str | None = None
     faulty: bool = True
     allowed: Collection[str] = tuple(RATES)
     clock: Clock = field(default_factory=Clock)
@@ -117,7 +118,7 @@ class Simulation:
         self.chance = Random(f"{self.seed}:schedule")
         self.faults = Faults(self.seed, self.allowed if self.faulty else ())
         self.bus = Bus()
-        self.planned = plan.drawn(self.seed, self.only)
+        self.planned = plan.drawn(self.seed, self.only, self.kind)
         self.running: Worker | None = None
         self.away_until: dict[str, datetime] = {}
         self.due: dict[str, Due] = {name: Due() for name in SERVICES}

@@ -73,14 +73,11 @@ class Told:
 
 async def played(shared: Environment, wanted: Wanted, *, compare: bool = True) -> Result:
     """A seed with its faults; then, for comparison, the same returns without any."""
-    found = await Simulation(
-        environment=shared, seed=wanted.seed, only=wanted.only, allowed=wanted.allowed
-    ).run()
+    what: dict[str, Any] = {"seed": wanted.seed, "only": wanted.only, "kind": wanted.kind}
+    found = await Simulation(environment=shared, allowed=wanted.allowed, **what).run()
     if found.violation is not None or not compare:
         return found
-    calm = await Simulation(
-        environment=shared, seed=wanted.seed, only=wanted.only, faulty=False
-    ).run()
+    calm = await Simulation(environment=shared, faulty=False, **what).run()
     if calm.violation is not None:
         calm.violation = f"without any fault: {calm.violation}"
         return calm

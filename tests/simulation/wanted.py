@@ -14,6 +14,8 @@ class Wanted:
     seed: int
     only: tuple[int, ...] | None = None
     allowed: tuple[str, ...] = tuple(RATES)
+    kind: str | None = None
+    """All returns of this kind of the plan's table."""
 
     @property
     def command(self) -> str:
@@ -23,4 +25,6 @@ class Wanted:
             words.append(f"RETURNS={','.join(str(each) for each in self.only)}")
         if self.allowed != tuple(RATES):
             words.append(f"FAULTS={','.join(self.allowed) or 'none'}")
+        if self.kind is not None:
+            words.append(f"KIND={self.kind}")
         return " ".join(words)
