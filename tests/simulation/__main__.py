@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import sys
 import time
 from collections import Counter
@@ -39,7 +40,9 @@ def main() -> int:
         if found or (given.find is None and failed >= given.failures):
             break
     seconds = time.monotonic() - began
-    print(f"{played} seeds, {failed} failed, {seconds:.0f} s")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = used.ru_utime + used.ru_stime
+    print(f"{played} seeds, {failed} failed, {seconds:.0f} s, {cpu:.0f} s of CPU with the stores")
     if given.find is not None:
         return 0
     return 1 if failed or not _reached_enough(seen, played) else 0

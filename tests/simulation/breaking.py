@@ -71,6 +71,7 @@ def find(broken: Break) -> tuple[str, str, str] | None:
         apply(broken, Path(folder))
         command = [sys.executable, "-m", "tests.simulation", "--find", broken.invariant]
         command += ["--seeds", str(SEEDS_MAX), "--faults", broken.faults, "--kind", broken.kind]
+        command += ["--processes", "1"]
         played = subprocess.run(
             command,
             cwd=folder,
