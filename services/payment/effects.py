@@ -46,6 +46,7 @@ class Effects:
         return {
             messages.AssessPayments: self._patient(self.assess),
             messages.SubmitRefund: self._patient(self.submit),
+            messages.CancelRefund: self._patient(self.cancel),
             messages.LookUpRefund: self._patient(self.look_up),
             messages.LookAtPayment: self._patient(self.look_at),
             messages.ChargeReversal: self._patient(self._charging.reverse),
@@ -169,6 +170,20 @@ class Effects:
             explanation=trouble.explanation,
             retryable=trouble.retryable,
             retry_seconds=trouble.retry_seconds,
+        )
+
+    async def cancel(self, intent: messages.CancelRefund) -> messages.RefundSeen:
+        """What has become of it counts, not the answer: it may have been paid meanwhile."""
+        processor = self._processors.of(intent.payment, test=intent.test)
+        try:
+            await processor.cancel(intent.processor_reference)
+        except ProcessorError as error:
+            if error.trouble.verdict is not Verdict.REFUSED:
+                raise
+        looked_at = self._clock.now()
+        seen = await processor.find(intent.payment, intent.refund_id, intent.processor_reference)
+        return messages.RefundSeen(
+            order_id=intent.order_id, refund_id=intent.refund_id, seen=seen, looked_at=looked_at
         )
 
     async def look_up(self, intent: messages.LookUpRefund) -> messages.RefundSeen:

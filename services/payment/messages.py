@@ -90,6 +90,16 @@ class LookUpRefund(Message):
     test: bool
 
 
+class CancelRefund(Message):
+    """Intent: take back a refund that the processor has and has not paid yet."""
+
+    order_id: str
+    refund_id: str
+    payment: PaymentFacts
+    processor_reference: str
+    test: bool
+
+
 class RefundSeen(Message):
     order_id: str
     refund_id: str

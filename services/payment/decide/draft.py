@@ -295,6 +295,17 @@ class Draft:
         self.effects.append(Effect(id=id_, payload=payload))
         return self.keep(refund.model_copy(update={"looks": refund.looks + 1}))
 
+    def cancel(self, refund: Refund, reference: str) -> None:
+        """Intend to take back at the processor what is still pending there."""
+        payload = messages.CancelRefund(
+            order_id=self.order.order_id,
+            refund_id=refund.refund_id,
+            payment=self.payments_of(refund)[0],
+            processor_reference=reference,
+            test=refund.test,
+        )
+        self.effects.append(Effect(id=f"cancel:{refund.refund_id}", payload=payload))
+
     def look_at(self, payment: PaymentFacts, *, test: bool, why: str) -> None:
         """Intend to read disputes and refunds of a payment."""
         payload = messages.LookAtPayment(order_id=self.order.order_id, payment=payment, test=test)

@@ -117,12 +117,18 @@ def _refund(
 
 
 def voided(order: OrderMoney, message: RefundVoided, facts: Facts) -> MoneyDecision:
-    """Commerce takes a release back. What is under way is taken back if it comes to nothing."""
+    """Commerce takes a release back: also at the processor, where it is still pending.
+
+    What is under way is taken back if it comes to nothing.
+    """
     draft = Draft(order=order, facts=facts)
     refund = order.refunds[message.refund_id]
     if refund.state in (RefundState.SUBMITTING, RefundState.OUTCOME_UNKNOWN):
         draft.keep(refund.model_copy(update={"void_requested": True}))
         draft.ignored = f"void remembered while {refund.state}"
+    elif refund.state is RefundState.PENDING_SETTLEMENT and refund.processor_reference:
+        draft.keep(refund.model_copy(update={"void_requested": True}))
+        draft.cancel(refund, refund.processor_reference)
     elif refund.state is RefundState.RESERVED:
         voiding.void(draft, refund)
     elif refund.state in FAILED_STATES:

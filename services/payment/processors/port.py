@@ -100,6 +100,10 @@ class Processor(Protocol):
         """Our refund as the processor has it; None: there is nothing with this id."""
         ...
 
+    async def cancel(self, reference: str) -> SeenRefund:
+        """Take back a refund that is still pending. Raises ProcessorError where it no longer is."""
+        ...
+
     async def charge(self, submission: Submission) -> SeenCharge:
         """Charge the payment's customer anew, once per key."""
         ...

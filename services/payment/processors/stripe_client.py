@@ -276,6 +276,10 @@ class StripeProcessor:
         )
         return look.refund(refund_id)
 
+    async def cancel(self, reference: str) -> SeenRefund:
+        path = f"{_path('refunds', reference)}/cancel"
+        return _refund(await self._ask("post", path, key=f"cancel:{reference}"))
+
     async def charge(self, submission: Submission) -> SeenCharge:
         self._refuse_other_units(submission.currency)
         original = await self._source(submission.payment.reference)

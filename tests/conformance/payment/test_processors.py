@@ -352,6 +352,7 @@ async def test_stripe_accepts_the_shape_of_every_request_we_send(
         assert made.reference.startswith("re_")
         await at_mock.find(payment, "rf")
         await at_mock.find(payment, "rf", "re_123")
+        await at_mock.cancel("re_123")
     listed = [each async for each in at_mock.refunds_between(NOW, NOW + DAY)]
     assert listed
     for reference in ("pi_123", "ch_123"):

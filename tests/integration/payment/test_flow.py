@@ -292,6 +292,36 @@ async def test_a_held_refund_can_be_taken_back_and_another_method_pays(
     assert sandbox.book(reference) == []
 
 
+async def test_a_pending_refund_that_is_taken_back_is_cancelled_at_the_processor(
+    payment: Drive, sandbox: Sandbox
+) -> None:
+    return_id, refund_id, reference = await released(payment, sandbox, behaviour="pending")
+    await payment.settle()
+    assert await payment.published(told.RefundPending)
+    await payment.send(a_void(return_id, refund_id))
+    await payment.settle()
+    [failed] = await payment.published(told.RefundFailed)
+    assert (failed.state, failed.failure_code) == ("settlement_failed", "canceled")
+    [voided] = await payment.published(told.RefundReservationVoided)
+    assert voided.allocations[0].amount == 22200
+    assert sandbox.kinds(reference) == ["refund", "refund_failed"]
+    await payment.send(a_closing(return_id))
+    assert (await balance(payment))["reserved"] == 0
+
+
+async def test_a_refund_that_settled_before_it_was_taken_back_stays_settled(
+    payment: Drive, sandbox: Sandbox
+) -> None:
+    return_id, refund_id, reference = await released(payment, sandbox, behaviour="pending")
+    await payment.settle()
+    await settled_at_processor(sandbox, reference)
+    await payment.send(a_void(return_id, refund_id))
+    await payment.settle()
+    assert await payment.published(told.RefundSettled)
+    assert not await payment.published(told.RefundFailed)
+    assert sandbox.kinds(reference) == ["refund"]
+
+
 async def test_a_refund_made_elsewhere_is_seen_and_leaves_less_to_refund(
     payment: Drive, sandbox: Sandbox
 ) -> None:

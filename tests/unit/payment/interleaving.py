@@ -235,6 +235,8 @@ class World:
         match payload:
             case messages.SubmitRefund():
                 return self.submit(payload)
+            case messages.CancelRefund():
+                return self.cancel(payload)
             case messages.LookUpRefund():
                 found = self.processor.look(self.now).refund(REFUND_ID)
                 if payload.processor_reference is not None:
@@ -250,6 +252,19 @@ class World:
                 look = self.processor.look(self.now)
                 return messages.PaymentSeen(order_id="order-1", look=look, test=False)
         raise AssertionError(payload)
+
+    def cancel(self, intent: messages.CancelRefund) -> messages.RefundSeen:
+        """Taken back if it is still pending; what it is now counts."""
+        for each in self.processor.refunds:
+            if each.reference == intent.processor_reference and each.status is SeenStatus.PENDING:
+                each.status = SeenStatus.FAILED
+                self.processor.events.append((each.reference, each.status))
+        seen = next(
+            each for each in self.processor.seen() if each.reference == intent.processor_reference
+        )
+        return messages.RefundSeen(
+            order_id="order-1", refund_id=REFUND_ID, seen=seen, looked_at=self.now
+        )
 
     def submit(self, intent: messages.SubmitRefund) -> RefundSubmitted | None:
         """Look, then claim and submit: perhaps much later, when the lease is long lost."""
