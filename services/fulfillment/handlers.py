@@ -169,16 +169,20 @@ def _seen(decide: SeenBy) -> Handler:
 
 
 def _unknown(work: FulfillmentWork, message: WarehouseEvent) -> None:
-    """Wait for what it refers to; in the end a person looks for it."""
+    """Wait for what it refers to; in the end a person looks for it: at the return that it names,
+    or that its order waits for, else in the quarantine, from where it is driven again."""
     names = (message.return_id, message.tracking_number)
     keys = tuple(name for name in names if name is not None)
     reason = f"no return is known by {' or '.join(keys)}"
     if not work.last_chance:
         work.park(keys=keys, until=work.now + PARCEL_WAIT, reason=reason)
         return
+    return_id = message.return_id or work.awaited_by(message.order_id)
+    if return_id is None:
+        raise Poison(reason)
     work.publish(
         ParcelUnmatched(
-            return_id=message.return_id,
+            return_id=return_id,
             order_id=message.order_id,
             occurred_at=message.occurred_at,
             tracking_number=message.tracking_number,

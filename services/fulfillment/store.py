@@ -16,7 +16,7 @@ from contracts.base import Message
 from contracts.warehouse import WarehouseEvent
 from services.chassis.errors import Conflict
 from services.chassis.work import AnyConnection, IdentityMap, Received, UnitOfWork
-from services.fulfillment.model import Goods, ReturnGoods, Unit
+from services.fulfillment.model import Goods, ReturnGoods, Standing, Unit
 from services.fulfillment.orders import OrderFacts
 
 # Read before the lock is held, so only a hint: `load` checks it under the lock.
@@ -143,6 +143,16 @@ class FulfillmentWork(UnitOfWork):
         if named is not None or event.tracking_number is None:
             return named
         return self.returns.get(self._by_tracking.get(event.tracking_number))
+
+    def awaited_by(self, order_id: str | None) -> str | None:
+        """The order's return whose goods are to come; with several of them the latest id."""
+        returns = (self.returns[id_] for id_ in self._by_order.get(order_id or "", {}))
+        waiting = [
+            each.return_id
+            for each in returns
+            if each.standing is Standing.APPROVED and each.required
+        ]
+        return max(waiting, default=None)
 
     def _index(self, goods: ReturnGoods) -> None:
         self._by_order.setdefault(goods.order_id, {})[goods.return_id] = None

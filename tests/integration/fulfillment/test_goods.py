@@ -214,13 +214,17 @@ async def test_a_parcel_that_nobody_scans_any_more_is_lost_and_may_turn_up(agent
 
 
 async def test_an_unknown_parcel_waits_an_hour_and_then_a_person_looks(agent: Drive) -> None:
-    await agent.send(scanned("accepted", id_=None, tracking="T404"))
+    await agent.send(an_order(), asked(), decided(label=False))
+    mine = scanned("accepted", id_=None, tracking="T404", order_id=ORDER, event="mine")
+    await agent.send(mine, scanned("accepted", id_=None, tracking="T405"))
+    told = len(await agent.published())
     await agent.advance(timedelta(minutes=59))
-    assert not await agent.published()
+    assert len(await agent.published()) == told
     await agent.advance(timedelta(minutes=2))
     (unmatched,) = await agent.published(ParcelUnmatched)
-    assert unmatched.tracking_number == "T404"
-    assert (await agent.outbox())[0]["aggregateid"] == "T404"
+    assert (unmatched.return_id, unmatched.tracking_number) == (A, "T404")
+    (row,) = await agent.quarantined()
+    assert row["reason"].endswith("no return is known by T405")
 
 
 async def test_a_scan_waits_for_the_label_that_it_names(agent: Drive) -> None:

@@ -197,13 +197,14 @@ def test_a_rejected_return_that_arrives_anyway_is_told() -> None:
 
 def test_an_unknown_parcel_waits_and_then_a_person_looks() -> None:
     desk = approved(1)
-    desk.send(scanned("accepted", id_=None, tracking="T404"), received(1, id_=B))
+    own_parcel = scanned("accepted", id_=None, tracking="T404", order_id=ORDER)
+    desk.send(own_parcel, received(1, id_=B))
     assert not desk.names()
     assert len(desk.waiting) == 2
     desk.give_up_waiting()
     unmatched = desk.events(ParcelUnmatched)
     assert [e.tracking_number for e in unmatched] == ["T404", None]
-    assert [e.return_id for e in unmatched] == [None, B]
+    assert [e.return_id for e in unmatched] == [A, B]
     assert "JACKET-M" in unmatched[1].reason
 
 
