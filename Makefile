@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SCENARIO ?= jacket
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: payment-matrix help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests schemas lock clean
+.PHONY: payment-matrix help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests collector schemas lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ compose: ## The production shape in containers: up, every scenario, all books, d
 
 compose-tests: setup ## Measures, rights, settings and kills of the deployment in containers (needs an engine)
 	@$(BIN)/python -m pytest -q -s tests/compose --timeout 600
+
+collector: ## Build the OpenTelemetry collector with which tests/deploy checks its configuration (needs Go)
+	@cd tests/deploy/collector && go build -o ../../../.cache/collector .
 
 schemas: setup ## Generate contracts/schemas and contracts/asyncapi.json anew
 	@$(BIN)/python -m contracts.schemas

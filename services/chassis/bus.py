@@ -10,6 +10,7 @@ import asyncio
 import random
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -44,6 +45,7 @@ POLL_INTERVAL_MS_MAX = 300_000
 METADATA_AGE_MS_MAX = 30_000
 DRAIN_SECONDS_MAX = 20.0
 PING_SECONDS_MAX = 2.0
+POSITION_SECONDS_MAX = 0.2
 LOGIN_MS_MAX = 3_000
 SASL = {
     "PLAIN": SASLPlaintext,
@@ -179,6 +181,21 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             return False
         return True
 
+    async def measure_lag(self) -> None:
+        """Set the gauge of records not handled yet, as the broker's last answers tell it."""
+        telemetry.LAG.clear()
+        consumer = self.subscriber.consumer
+        if consumer is None:
+            return
+        for place in consumer.assignment():
+            end, read = consumer.highwater(place), self.offsets.read.get(place)
+            if read is None:
+                with suppress(TimeoutError, IllegalStateError):
+                    read = await asyncio.wait_for(consumer.position(place), POSITION_SECONDS_MAX)
+            if end is not None and read is not None:
+                labels = (self._pipeline.service.name, place.topic, str(place.partition))
+                telemetry.LAG.labels(*labels).set(max(end - read, 0))
+
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Lets the batch in hand finish before its partitions go to somebody else."""
         if revoked:
@@ -217,6 +234,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         raw = message.raw_message
         batch = raw if isinstance(raw, tuple) else (raw,)
         self._idle.clear()
+        self._measure_age(batch)
         try:
             await self._pipeline.process([self._record(each) for each in batch])
             self.offsets.advance(batch)
@@ -225,6 +243,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._come_again(batch, error)
         finally:
             self._idle.set()
+
+    def _measure_age(self, batch: Sequence[Any]) -> None:
+        oldest = min(record.timestamp for record in batch) / 1000
+        seconds = self._pipeline.clock.now().timestamp() - oldest
+        telemetry.INBOX_SECONDS.labels(self._pipeline.service.name).observe(max(seconds, 0))
 
     async def _come_again(self, batch: Sequence[Any], error: Exception) -> None:
         """Wait, then rewind each partition to its first record: the order is kept."""

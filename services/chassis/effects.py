@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.base import Message
-from services.chassis import faults, ids, records, telemetry
+from services.chassis import faults, ids, records, telemetry, tracing
 from services.chassis.checkpoint import checkpoint
 from services.chassis.pipeline import Pipeline
 from services.chassis.records import Cause, Claim, Item
@@ -162,15 +162,31 @@ class Effects:
 
     async def _carry_out(self, row: Any) -> Outcome:
         checkpoint("before_effect")
+        cause, payload = Cause.from_json(row["cause"]), None
         try:
             executor: Executor = self._executors[row["type"]]
             payload = self._pipeline.registry[row["type"]].model_validate_json(row["payload"])
+            return_id = telemetry.return_of(payload)
             async with asyncio.timeout(EXECUTOR_SECONDS_MAX):
-                found = await executor(payload)
+                with tracing.span(
+                    f"effect {row['type']}",
+                    return_id=return_id,
+                    traceparent=cause.traceparent,
+                    kind="CLIENT",
+                ):
+                    found = await executor(payload)
         except Exception as error:
             telemetry.count_effect(self._service.name, row["type"], "failed")
             reason = faults.described(error)
-            telemetry.log.warning("effect_failed", effect=row["type"], reason=reason)
+            return_id = telemetry.return_of(payload) if payload is not None else None
+            telemetry.log.warning(
+                "effect_failed",
+                effect=row["type"],
+                reason=reason,
+                attempt=row["attempts"],
+                return_id=return_id,
+                trace_id=tracing.trace_id(return_id, cause.traceparent),
+            )
             again_at = self._pipeline.clock.now() + backoff(row["attempts"])
             return Outcome(row=row, again_at=again_at, reason=reason, failed=True)
         checkpoint("after_effect")

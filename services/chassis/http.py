@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from services.chassis import faults, telemetry
 from services.chassis.errors import Transient
+from services.chassis.http_metrics import Measured
 
 BODY_BYTES_MAX = 1024 * 1024
 PROBLEM = "application/problem+json"
@@ -139,6 +140,7 @@ def create_app(title: str, **arguments: Any) -> FastAPI:
     anywhere = problems(400, 413, 422, 503)
     app = FastAPI(title=title, **{"redoc_url": None, "responses": anywhere, **arguments})
     app.add_middleware(BodyLimit)
+    app.add_middleware(Measured, service=title.removeprefix("returns "))
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(StarletteHTTPException, _on_http)
     app.add_exception_handler(Transient, _on_transient)
@@ -177,7 +179,10 @@ async def _on_failure(request: Request, error: Exception) -> Response:
     return problem_response(Problem(500, "something failed here; it has been logged"))
 
 
-async def _metrics() -> Response:
+async def _metrics(request: Request) -> Response:
+    before = getattr(request.app.state, "before_metrics", None)
+    if before is not None:
+        await before()
     return Response(telemetry.exposition(), media_type="text/plain; version=0.0.4")
 
 

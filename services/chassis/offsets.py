@@ -21,6 +21,8 @@ class Offsets:
     def __init__(self, consumer: Callable[[], Any]) -> None:
         self._consumer = consumer
         self._stored: dict[TopicPartition, int] = {}
+        self.read: dict[TopicPartition, int] = {}
+        """The next record of each partition that this process has read of."""
         self._committing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -29,6 +31,7 @@ class Offsets:
         for record in batch:
             place = TopicPartition(record.topic, record.partition)
             self._stored[place] = max(record.offset + 1, self._stored.get(place, 0))
+            self.read[place] = record.offset + 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self.flush())
 

@@ -21,6 +21,7 @@ from services.chassis.bus import Consumer, backoff_seconds
 from services.chassis.clock import Clock, WallClock
 from services.chassis.deadlines import Deadlines
 from services.chassis.effects import Effects
+from services.chassis.gauges import Gauges
 from services.chassis.pipeline import Pipeline
 from services.chassis.relay import Relay
 from services.chassis.service import Service
@@ -47,6 +48,7 @@ class Runtime:
     relay: Relay
     effects: Effects
     deadlines: Deadlines
+    gauges: Gauges
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -62,6 +64,11 @@ class Runtime:
     async def failing_parts(self) -> dict[str, str]:
         """Part -> what is wrong with it; empty when all is well."""
         return await health.failing_parts(self.store, self.consumer, self.relay)
+
+    async def read_gauges(self) -> None:
+        """What /metrics says of store and broker, brought up to date."""
+        await self.consumer.measure_lag()
+        await self.gauges.refresh()
 
     def spawn(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` beside the rest until the service stops; again whenever it fails."""
@@ -103,6 +110,7 @@ async def running(
 
 def _assembled(service: Service[Any], pool: Any, settings: Settings, clock: Clock) -> Runtime:
     pipeline = Pipeline(service, pool, settings, clock)
+    url = settings.database_url(service.name)
     return Runtime(
         service=service,
         settings=settings,
@@ -110,9 +118,10 @@ def _assembled(service: Service[Any], pool: Any, settings: Settings, clock: Cloc
         clock=clock,
         pipeline=pipeline,
         consumer=Consumer(pipeline, topics.topics_read_by(service.name), settings),
-        relay=Relay(settings.database_url(service.name), service.name, settings, clock),
+        relay=Relay(url, service.name, settings, clock),
         effects=Effects(pipeline),
         deadlines=Deadlines(pipeline),
+        gauges=Gauges(url, service.name, service.readings, clock),
     )
 
 
@@ -198,6 +207,7 @@ async def _main(
 def application(runtime: Runtime, routes: Routes | None, **app_arguments: Any) -> FastAPI:
     """The service's HTTP face: its own routes, /healthz, /readyz, /metrics."""
     app = http.create_app(f"returns {runtime.service.name}", **app_arguments)
+    app.state.before_metrics = runtime.read_gauges
     health.add_readiness(app, runtime.failing_parts)
     if routes is not None:
         routes(app, runtime)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from contracts.base import Message
+from services.chassis.gauges import Reading
 from services.chassis.work import UnitOfWork
 
 Work = TypeVar("Work", bound=UnitOfWork)
@@ -40,3 +41,5 @@ class Service(Generic[Work]):
     executors: Mapping[type[Message], Executor] = field(default_factory=dict)
     """Effect payload type -> executor."""
     effect_concurrency_max: int = 32
+    readings: Sequence[Reading] = ()
+    """What is read of the store for /metrics."""

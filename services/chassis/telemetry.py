@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
 
+from contracts.base import Message
+from contracts.lifecycle import ReturnStatusChanged
+from services.chassis import outcomes, tracing
 from services.chassis.settings import Settings
 from services.chassis.work import Received
 
@@ -25,9 +28,9 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 LOGGED = frozenset(
-    {"attempt", "changed", "effect", "error", "event", "level", "message", "n", "path", "port"}
+    {"attempt", "changed", "effect", "error", "event", "kind", "level", "message", "n", "path"}
     | {"reason", "return_id", "seconds", "service", "status", "timestamp", "topic", "trace_id"}
-    | {"traceback", "version"}
+    | {"port", "processor", "refund_id", "traceback", "version", "waiting_on"}
 )
 """The only fields that reach a log. Whatever else is passed is dropped: it may name a person."""
 
@@ -60,16 +63,24 @@ OUTBOX_SECONDS = Gauge("returns_outbox_age_seconds", "Age of the oldest of them"
 RELAYED = Counter("returns_messages_relayed", "Messages that the broker has taken", ["service"])
 ROUND_TRIPS = Counter("returns_sql_round_trips", "Statements sent to the store", ["service"])
 EFFECTS = Counter("returns_effects", "Effects carried out", ["service", "kind", "outcome"])
+LAG = Gauge(
+    "returns_consumer_lag_records",
+    "Records of a partition not handled yet",
+    ["service", "topic", "partition"],
+)
+INBOX_SECONDS = Histogram(
+    "returns_inbox_lag_seconds",
+    "Age of the oldest record of a batch when it is taken up",
+    ["service"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
 STALLED = Counter("returns_batches_stalled", "Batches that had to come again", ["service"])
 
 LIBRARY_LINE_LENGTH_MAX = 300
 
-_tracer: Any = None
-
 
 def configure(service: str, settings: Settings) -> None:
     """JSON logs to standard error; spans only where an exporter is configured."""
-    global _tracer
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
     libraries = logging.StreamHandler(sys.stderr)
     libraries.setFormatter(Library())
@@ -81,7 +92,7 @@ def configure(service: str, settings: Settings) -> None:
     _configure_structlog(level)
     structlog.contextvars.bind_contextvars(service=service)
     if settings.otel_exporter_otlp_endpoint:
-        _tracer = _exporting_tracer(service)
+        tracing.configure(service)
 
 
 class Library(logging.Formatter):
@@ -134,45 +145,33 @@ def only_allowed(
     return {name: value for name, value in event.items() if name in LOGGED}
 
 
-def _exporting_tracer(service: str) -> Any:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return provider.get_tracer("services.chassis")
-
-
 @contextmanager
 def span(received: Received) -> Iterator[Received]:
     """A span around a handler; yields the message as the cause of what follows from it."""
-    if _tracer is None:
-        yield received
-        return
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-    propagator = TraceContextTextMapPropagator()
-    carrier = {}
-    if received.envelope.traceparent is not None:
-        carrier["traceparent"] = received.envelope.traceparent
     name = f"{received.topic} {type(received.body).__name__}"
-    with _tracer.start_as_current_span(name, context=propagator.extract(carrier)):
-        caused: dict[str, str] = {}
-        propagator.inject(caused)
-        traceparent = caused.get("traceparent", received.envelope.traceparent)
-        yield replace(received, envelope=replace(received.envelope, traceparent=traceparent))
+    kind = "SERVER" if received.topic == "http" else "CONSUMER"
+    traceparent, return_id = received.envelope.traceparent, return_of(received.body)
+    with tracing.span(name, return_id=return_id, traceparent=traceparent, kind=kind) as caused:
+        if caused == traceparent:
+            yield received
+        else:
+            yield replace(received, envelope=replace(received.envelope, traceparent=caused))
+
+
+def return_of(body: Message) -> str | None:
+    """The return that a message names."""
+    return_id: str | None = getattr(body, "return_id", None)
+    return return_id
 
 
 def about(received: Received) -> dict[str, str]:
     """What a log line may say of a message."""
-    traceparent = received.envelope.traceparent or "--"
+    return_id = return_of(received.body)
     return {
         "message": type(received.body).__name__,
-        "return_id": str(getattr(received.body, "return_id", None) or ""),
+        "return_id": return_id or "",
         "topic": received.topic,
-        "trace_id": traceparent.split("-")[1],
+        "trace_id": tracing.trace_id(return_id, received.envelope.traceparent),
     }
 
 
@@ -183,12 +182,28 @@ def count_batch(service: str, batch: Batch, seconds: float) -> None:
     _count(HANDLED, service, (item.received.body for item in batch.handled))
     _count(DUPLICATES, service, (item.received.body for item in batch.duplicates))
     _count(PUBLISHED, service, (each.body for each in batch.work.published))
+    for each in batch.work.published:
+        outcomes.count(each.body)
+        if isinstance(each.body, ReturnStatusChanged):
+            _tell(each.body)
     for message, reason in batch.work.ignored:
         IGNORED.labels(service, message, reason).inc()
     if batch.journal.waiting:
         PARKED.labels(service).inc(len(batch.journal.waiting))
     if batch.journal.quarantined:
         QUARANTINED.labels(service).inc(len(batch.journal.quarantined))
+
+
+def _tell(change: ReturnStatusChanged) -> None:
+    """The one line that every change of a return leaves: who it waits for, and since when."""
+    log.info(
+        "status_changed",
+        return_id=change.return_id,
+        status=change.status,
+        waiting_on=change.waiting_on,
+        n=change.number,
+        trace_id=tracing.trace_id(change.return_id, None),
+    )
 
 
 def _count(counter: Counter, service: str, bodies: Iterator[Any]) -> None:

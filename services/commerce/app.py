@@ -10,7 +10,7 @@ from typing import Any
 from services.chassis import telemetry
 from services.chassis.service import Service
 from services.chassis.settings import Settings
-from services.commerce import handlers, mail, messages
+from services.commerce import gauges, handlers, mail, messages
 from services.commerce.law import periods
 from services.commerce.policy.loader import PolicyRefused
 from services.commerce.policy.source import PolicySource
@@ -54,6 +54,7 @@ def build(settings: Settings, pool: Any) -> Service[CommerceWork]:
         work=lambda now: CommerceWork(now=now, policies=policies.at(now), notify=notify),
         handlers=handlers.HANDLERS,
         executors={messages.NotifyReviewers: mail.sender(settings.smtp_url)},
+        readings=gauges.READINGS,
     )
 
 

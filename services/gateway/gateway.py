@@ -12,7 +12,7 @@ import httpx
 from fastapi import Request
 
 from contracts.base import Message
-from services.chassis import ids, outbox
+from services.chassis import ids, outbox, tracing
 from services.chassis.clock import Clock
 from services.chassis.errors import Poison
 from services.chassis.http import Problem
@@ -47,8 +47,13 @@ class Gateway:
         """An outbox row for `body`. Raises Problem 413 for what no broker would take."""
         envelope = outbox.envelope_for(body, id_=ce_id, service=NAME, now=self.now(), cause=None)
         trace = request.headers.get("traceparent", "")
-        if TRACEPARENT.match(trace):
-            envelope = dataclasses.replace(envelope, traceparent=trace)
+        with tracing.span(
+            f"{request.method} {type(body).__name__}",
+            return_id=getattr(body, "return_id", None),
+            traceparent=trace if TRACEPARENT.match(trace) else None,
+            kind="SERVER",
+        ) as caused:
+            envelope = dataclasses.replace(envelope, traceparent=caused)
         prefix = self.settings.topic_prefix
         try:
             return outbox.row(body, service=NAME, prefix=prefix, key=key, envelope=envelope)

@@ -8,6 +8,7 @@ from typing import Any
 from services.chassis.clock import Clock, WallClock
 from services.chassis.service import Service
 from services.chassis.settings import Settings
+from services.payment import gauges
 from services.payment.effects import Effects
 from services.payment.handlers import HANDLERS
 from services.payment.processors.choice import Processors
@@ -37,6 +38,7 @@ def build(settings: Settings, pool: Any, clock: Clock | None = None) -> PaymentS
         executors=Effects(processors, pool, clock).executors(),
         effect_concurrency_max=EFFECTS_CONCURRENT_MAX,
         processors=processors,
+        readings=gauges.READINGS,
     )
 
 

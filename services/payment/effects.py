@@ -12,7 +12,7 @@ from services.chassis.checkpoint import checkpoint
 from services.chassis.clock import Clock
 from services.chassis.errors import Transient
 from services.chassis.service import Again, Executor
-from services.payment import messages
+from services.payment import gauges, messages
 from services.payment.audit import reconcile
 from services.payment.charging import Charging
 from services.payment.claims import Claims
@@ -207,6 +207,7 @@ class Effects:
             now,
             charges_since=max(intent.since, now - timedelta(days=reconcile.SINCE_DAYS)),
         )
+        gauges.tell(report)
         for each in report.differences:
             telemetry.log.error(
                 "books_differ",

@@ -6,14 +6,23 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.blackbox.otlp import Collector, collecting
 from tests.blackbox.world import Stranger, World, running
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def collector() -> Iterator[Collector]:
+    """Takes the spans of `world`."""
+    with collecting() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[World]:
     """One system for all tests of this folder; every test has its own orders."""
     home: Path = tmp_path_factory.mktemp("blackbox")
-    with running(home, RETURNS_TIME_SCALE="1") as started:
+    traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "500"}
+    with running(home, RETURNS_TIME_SCALE="1", **traced) as started:
         yield started
 
 

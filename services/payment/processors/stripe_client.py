@@ -19,7 +19,7 @@ from services.payment.model import (
     SeenRefund,
     SeenStatus,
 )
-from services.payment.processors import errors
+from services.payment.processors import errors, measured
 from services.payment.processors.breaker import Breaker
 from services.payment.processors.port import (
     Listed,
@@ -164,9 +164,10 @@ class StripeProcessor:
         options = {"idempotency_key": key} if key is not None else {}
         async with self._breaker.guarded():
             try:
-                answer: Any = await self._client.raw_request_async(
-                    method, path, **(parameters or {}), **options
-                )
+                with measured.request(self.name, method, path):
+                    answer: Any = await self._client.raw_request_async(
+                        method, path, **(parameters or {}), **options
+                    )
             except stripe.StripeError as error:
                 raise ProcessorError(errors.trouble(error)) from error
         data: dict[str, Any] = answer.data

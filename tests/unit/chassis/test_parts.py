@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from contracts.envelope import Envelope
 from contracts.quarantine import RecordQuarantined
-from services.chassis import bus, effects, faults, journal, parking, records, telemetry
+from services.chassis import bus, effects, faults, journal, parking, records, telemetry, tracing
 from services.chassis.membership import Membership
 from services.chassis.records import Cause, Record
 from services.chassis.registry import Registry
@@ -176,7 +176,7 @@ def test_a_span_is_a_child_of_the_message_and_the_parent_of_what_follows(
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer("test"))
+    monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
     trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
     received = Received(
         body=RecordQuarantined(service="x", topic="t", partition=0, offset=0, reason="r"),
