@@ -7,7 +7,8 @@ from datetime import timedelta
 from prometheus_client import Gauge
 
 from services.chassis.gauges import Reading
-from services.payment.audit.reconcile import Kind, Report
+from services.payment.audit.difference import Kind
+from services.payment.audit.reconcile import Report
 
 UNFINISHED = Gauge("returns_refunds_unfinished", "Refunds not over yet", ["service", "state"])
 UNFINISHED_AGE = Gauge(

@@ -22,6 +22,7 @@ from services.ops.embedded import postgres
 from services.ops.embedded.postgres import Database
 from services.payment.app import PaymentService, build
 from services.payment.audit import reconcile
+from services.payment.audit.difference import Kind
 from tests.conftest import NewStore
 from tests.driving import START, Drive, SteppedClock, record
 from tests.payments import (
@@ -139,7 +140,7 @@ async def test_yesterdays_payment_store_is_restored_and_nothing_is_refunded_twic
     run("pg_restore", "--no-owner", f"--dbname={empty.migration_url}", f"{tmp_path}/payment.dump")
     clock.at += timedelta(hours=30)  # the processor has forgotten every idempotency key by now
     restored = await on_store(empty, clock)
-    assert await differences(restored) == [reconcile.Kind.MISSING_HERE]
+    assert await differences(restored) == [Kind.MISSING_HERE]
     # The group's offsets were set back to before the backup: everything comes again.
     await restored.send(*topic.records)
     await wait(restored, seconds=90)
