@@ -91,19 +91,20 @@ async def check(settings: Settings) -> None:
     """Raises SystemExit, in one sentence, where waiting for the broker would not help."""
     arguments = client_arguments(settings)
     servers, _ = arguments.pop("bootstrap_servers"), arguments.pop("metadata_max_age_ms")
+    refusal = None
     for host, port, _ in collect_hosts(servers):
         try:
             connection = await create_conn(host, port, request_timeout_ms=LOGIN_MS_MAX, **arguments)
         except (SaslAuthenticationFailed, UnsupportedSaslMechanismError) as error:
-            raise SystemExit(
-                f"KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: {host}:{port} refuses"
-                f" {settings.kafka_sasl_username}: {faults.described(error)}"
-            ) from None
+            # A broker that is still starting may not know its users yet: another one does.
+            refusal = f"{host}:{port} refuses {settings.kafka_sasl_username}: {error}"
         except (OSError, TimeoutError, KafkaError) as error:
             telemetry.log.warning("broker_unreachable", error=type(error).__name__)
         else:
             connection.close()
             return
+    if refusal is not None:
+        raise SystemExit(f"KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: {refusal}")
 
 
 def _encrypted(settings: Settings) -> bool:

@@ -14,7 +14,7 @@ from tests.waiting import wait_until
 OVERRIDE = "deploy/compose/cluster.yml"
 CLUSTER_PORTS = (*PORTS, "KAFKA_2_PORT", "KAFKA_3_PORT")
 WITHOUT_THEM_SECONDS = 15
-HEALTHY_SECONDS_MAX = 90
+HEALTHY_SECONDS_MAX = 120
 TWICE = ("commerce", "fulfillment", "payment", "gateway")
 
 
@@ -54,8 +54,16 @@ async def test_a_broker_and_an_instance_of_each_service_may_go_in_the_middle(
 
 
 def until_healthy(cluster: Deployment, containers: list[str]) -> None:
-    wait_until(
-        lambda: all(cluster.is_healthy(each) for each in containers),
-        seconds=HEALTHY_SECONDS_MAX,
-        what="the health of those that were killed",
-    )
+    try:
+        wait_until(
+            lambda: all(cluster.is_healthy(each) for each in containers),
+            seconds=HEALTHY_SECONDS_MAX,
+            what="the health of those that were killed",
+        )
+    except AssertionError as error:
+        said = {
+            found["Name"]: (found["State"]["Status"], found["State"]["Health"]["Log"][-1]["Output"])
+            for found in map(cluster.inspect, containers)
+            if found["State"]["Health"]["Status"] != "healthy"
+        }
+        raise AssertionError(f"{error}: {said}") from None
