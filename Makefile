@@ -6,9 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SCENARIO ?= jacket
+EVERY ?= 6
+JUDGE := services/commerce/policy,services/commerce/law,services/commerce/risk,services/commerce/quote,services/commerce/judgement,services/commerce/decide
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: payment-matrix help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests collector schemas lock clean
+.PHONY: bench-judge coverage mutants payment-matrix help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests collector schemas lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -87,6 +89,16 @@ compose-tests: setup ## Measures, rights, settings and kills of the deployment i
 
 collector: ## Build the OpenTelemetry collector with which tests/deploy checks its configuration (needs Go)
 	@cd tests/deploy/collector && go build -o ../../../.cache/collector .
+
+bench-judge: setup ## Microseconds of one decision, and a backtest of 100,000 documents
+	@$(BIN)/python -m tests.benchmarks.judgement && $(BIN)/python -m tests.benchmarks.backtest
+
+coverage: setup ## Branches of the judge and the process that the unit tests reach: at least 95 %
+	@$(BIN)/python -m coverage run --branch --source=$(JUDGE) -m pytest -q tests/unit/commerce
+	@$(BIN)/python -m coverage report --show-missing --skip-covered --fail-under=95
+
+mutants: setup ## Changes in quote, law and policy that the unit tests notice: at least 85 % (EVERY=n)
+	@$(BIN)/python -m tests.mutation $(EVERY)
 
 schemas: setup ## Generate contracts/schemas and contracts/asyncapi.json anew
 	@$(BIN)/python -m contracts.schemas

@@ -20,14 +20,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from contracts.decisions import Effect, Outcome, ReturnDecisionMade
+from contracts.decisions import Effect, Outcome, RefundBreakdown, ReturnDecisionMade
 from contracts.money import Money
 from services.commerce import judgement
 from services.commerce.policy.loader import PolicyRefused
 from services.commerce.policy.versions import BUILT_IN_VERSIONS, Versions
+from services.ops import backtest_plot
 from services.ops.decide import (
     WRONG_USE,
     Document,
+    Unparsed,
     Unreadable,
     as_case,
     chosen_policies,
@@ -105,6 +107,8 @@ def _play(chunk: list[tuple[int, object]]) -> Tally:
     tally = Tally(sides=tuple(Side() for _ in _sides))
     for number, value in chunk:
         tally.count += 1
+        if isinstance(value, Unparsed):
+            value = value.parsed(number)
         try:
             document = read_document(number, value)
             decisions = [_under(number, value, document, versions) for versions in _sides]
@@ -163,11 +167,23 @@ def _because(before: ReturnDecisionMade, after: ReturnDecisionMade) -> str:
         for decision in (before, after)
     ]
     rules = sorted(fired[0] ^ fired[1])
-    return f"rules {', '.join(rules)}" if rules else "defaults"
+    by = f"rules {', '.join(rules)}" if rules else "the defaults"
+    return f"{by}: {', '.join(_parts(before, after)) or 'nothing in the amounts'}"
+
+
+def _parts(before: ReturnDecisionMade, after: ReturnDecisionMade) -> Iterator[str]:
+    """The parts of the refund that differ, each with both of its amounts."""
+    currency = after.currency or ""
+    was, now = before.refund or RefundBreakdown(), after.refund or RefundBreakdown()
+    for name, amount in was:
+        other = getattr(now, name)
+        if amount != other and name != "total":
+            shown = name.replace("_", " ")
+            yield f"{shown} {Money(amount, currency)} → {Money(other, currency)}"
 
 
 def _chunks(stream: TextIO) -> Iterator[list[tuple[int, object]]]:
-    numbered = documents(stream)
+    numbered = documents(stream, parsed=False)
     while chunk := list(islice(numbered, CHUNK_DOCUMENTS)):
         yield chunk
 
@@ -310,7 +326,7 @@ def _told(change: Json) -> str:
 
 def _write_report(folder: Path, summary: Json, changes: Counter[str]) -> None:
     """report.md with the sums, every changed case, and plot.png beside it."""
-    plotted = _plot(folder / "plot.png", summary)
+    plotted = backtest_plot.plot(folder / "plot.png", summary)
     with (folder / "report.md").open("w", encoding="utf-8") as report:
         report.write("# Backtest\n\n```\n" + "\n".join(_lines(summary)) + "\n```\n\n")
         if plotted:
@@ -319,35 +335,4 @@ def _write_report(folder: Path, summary: Json, changes: Counter[str]) -> None:
             report.write("## Cases that change\n\n")
             with (folder / "changed.jsonl").open(encoding="utf-8") as changed:
                 for line in changed:
-                    report.write("-" + _told(json.loads(line)) + "\n")
-
-
-def _plot(file: Path, summary: Json) -> bool:
-    """Outcome rates and approved money side by side; False without matplotlib."""
-    try:
-        import matplotlib
-    except ImportError:
-        return False
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (rates, money) = pyplot.subplots(1, 2, figsize=(10, 4))
-    sides = summary["policies"]
-    width = 0.8 / len(sides)
-    currencies = sorted({currency for side in sides for currency in side["sums"]})
-    for position, side in enumerate(sides):
-        offset = [place + position * width for place in range(len(_WORDS))]
-        heights = [side[f"{word}_rate"] for word in _WORDS.values()]
-        rates.bar(offset, heights, width, label=side["policy"])
-        offset = [place + position * width for place in range(len(currencies))]
-        approved = [side["sums"].get(each, {}).get("approved", 0) for each in currencies]
-        money.bar(offset, approved, width)
-    rates.set_xticks(range(len(_WORDS)), list(_WORDS.values()))
-    rates.set_title("share of cases")
-    rates.legend()
-    money.set_xticks(range(len(currencies)), currencies)
-    money.set_title("approved, in minor units")
-    figure.tight_layout()
-    figure.savefig(file, dpi=120)
-    pyplot.close(figure)
-    return True
+                    report.write("- " + _told(json.loads(line)).strip() + "\n")

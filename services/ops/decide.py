@@ -63,13 +63,25 @@ class Unreadable(Exception):
         return f"document {self.number}: {field}{self.message}"
 
 
+class Unparsed(str):
+    """A line with a document that nobody has parsed yet: workers do that beside each other."""
+
+    __slots__ = ()
+
+    def parsed(self, number: int) -> object | Unreadable:
+        return _parsed(str(self), number)
+
+
 def opened(file: Path) -> TextIO:
     """A file of documents. What is not UTF-8 spoils the document it stands in, no other."""
     return file.open(encoding="utf-8", errors="surrogateescape")
 
 
-def documents(stream: TextIO) -> Iterator[tuple[int, object | Unreadable]]:
-    """The documents of a file, numbered from 1: one, a list, or one per line. Reads in pieces."""
+def documents(stream: TextIO, *, parsed: bool = True) -> Iterator[tuple[int, object | Unreadable]]:
+    """The documents of a file, numbered from 1: one, a list, or one per line. Reads in pieces.
+
+    With `parsed=False` those that have a line of their own are `Unparsed`.
+    """
     first = ""
     for first in stream:
         if first.strip():
@@ -78,7 +90,7 @@ def documents(stream: TextIO) -> Iterator[tuple[int, object | Unreadable]]:
     if start.startswith("["):
         yield from _of_list(start, stream)
     elif start:
-        yield from _of_lines(start, stream)
+        yield from _of_lines(start, stream, parsed=parsed)
 
 
 def _of_list(start: str, stream: TextIO) -> Iterator[tuple[int, object | Unreadable]]:
@@ -107,7 +119,9 @@ def _of_list(start: str, stream: TextIO) -> Iterator[tuple[int, object | Unreada
         yield number, value if _is_text(text) else _not_text(number)
 
 
-def _of_lines(first: str, stream: TextIO) -> Iterator[tuple[int, object | Unreadable]]:
+def _of_lines(
+    first: str, stream: TextIO, *, parsed: bool
+) -> Iterator[tuple[int, object | Unreadable]]:
     """One document per line; if the first line is not one, the whole file may be."""
     number = 0
     if _parsed(first, 1).__class__ is Unreadable:
@@ -126,7 +140,7 @@ def _of_lines(first: str, stream: TextIO) -> Iterator[tuple[int, object | Unread
     for line in stream:
         if line.strip():
             number += 1
-            yield number, _parsed(line, number)
+            yield number, _parsed(line, number) if parsed else Unparsed(line)
 
 
 def _parsed(text: str, number: int) -> object | Unreadable:

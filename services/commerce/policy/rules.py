@@ -80,11 +80,6 @@ def apply(policy: Policy, subject: Subject) -> Applied:
     return Applied(settings=settings, set_by=set_by, tried=tuple(tried))
 
 
-def matches(match: Match, subject: Subject) -> bool:
-    """All keys given match; any value of a key's list does."""
-    return _mismatch(match, subject) is None
-
-
 def _mismatch(match: Match, subject: Subject) -> str | None:
     """The first key that does not match, in words; None: all do."""
     for key in match.given:
