@@ -23,8 +23,18 @@ SERVICE_LINE, CHASSIS_LINE = "alembic_version", "chassis_version"
 """Where a store notes how far each of its two lines of revisions has come."""
 
 
-def migrate(service: str, url: str, runtime_role: str, *, versions: Path | None = None) -> None:
-    """Apply every revision that is missing. Concurrent runs wait for each other."""
+def migrate(
+    service: str,
+    url: str,
+    runtime_role: str,
+    *,
+    versions: Path | None = None,
+    to: str = "head",
+) -> None:
+    """Apply every revision that is missing. Concurrent runs wait for each other.
+
+    `to`: only the service's own revisions up to this one, as an earlier version left its store.
+    """
     from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
 
@@ -35,11 +45,12 @@ def migrate(service: str, url: str, runtime_role: str, *, versions: Path | None 
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         # In this order: a service's first revision makes the chassis's tables.
-        for line, folder in ((SERVICE_LINE, versions), (CHASSIS_LINE, SCHEMA / "versions")):
-            _upgrade(folder, connection=connection, runtime_role=runtime_role, line=line)
+        lines = ((SERVICE_LINE, versions), (CHASSIS_LINE, SCHEMA / "versions"))
+        for line, folder in lines if to == "head" else lines[:1]:
+            _upgrade(folder, to, connection=connection, runtime_role=runtime_role, line=line)
 
 
-def _upgrade(versions: Path, **attributes: Any) -> None:
+def _upgrade(versions: Path, to: str, **attributes: Any) -> None:
     from alembic import command
     from alembic.config import Config
 
@@ -49,7 +60,7 @@ def _upgrade(versions: Path, **attributes: Any) -> None:
     config.set_main_option("version_locations", _escaped(versions))
     config.set_main_option("path_separator", "os")
     config.attributes.update(attributes)
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def _escaped(path: Path) -> str:

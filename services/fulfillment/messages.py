@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import AliasChoices, Field
+
 from contracts.assessments import AssessmentRequested
 from contracts.base import (
     Count,
@@ -21,6 +25,7 @@ from contracts.base import (
 )
 from contracts.fulfillment import Disposition
 from contracts.orders import Address
+from services.fulfillment.orders import LONG_AGO
 
 
 class OfReturn(Message):
@@ -49,9 +54,15 @@ class AnotherLabelWanted(OfReturn):
 
 
 class OfAttempt(OfReturn):
-    """Of something intended: `name` is its reference at the carrier or the inventory."""
+    """Of something intended: `name` is its reference at the carrier or the inventory.
 
-    name: Identifier
+    It was called after what is intended before: effects and deadlines that were stored then are
+    still carried out.
+    """
+
+    name: Annotated[
+        Identifier, Field(validation_alias=AliasChoices("name", "label_id", "replacement_id"))
+    ]
     attempt: Ordinal = 1
 
 
@@ -62,7 +73,8 @@ class BuyLabel(OfAttempt):
     recipient: Address
     weight_grams: MinorUnits | None = None
     customs: tuple[CustomsItem, ...] = ()
-    intended_at: Instant
+    intended_at: Instant = LONG_AGO
+    """Not said by an intent that was stored before it had this: it is looked up first."""
 
 
 class LookUpLabel(BuyLabel):

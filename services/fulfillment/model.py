@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field, model_validator
 
 from contracts.base import Instant
 from contracts.orders import Address
 from contracts.requests import Resolution
 from contracts.warehouse import Grade
-from services.fulfillment.orders import Kept, OrderFacts
+from services.fulfillment.orders import LONG_AGO, Kept, OrderFacts
 
 ORDER_WAIT_HOURS_MAX = 1
 PARCEL_WAIT_HOURS_MAX = 1
@@ -163,8 +166,8 @@ class Counted(Kept):
 
 
 class Label(Kept):
-    name: str
-    """The label's reference at the carrier."""
+    name: Annotated[str, Field(validation_alias=AliasChoices("name", "label_id"))]
+    """The label's reference at the carrier; `label_id` in returns that were stored before."""
     attempt: int = 1
     state: LabelState = LabelState.INTENDED
     carrier: str | None = None
@@ -198,6 +201,14 @@ class Replacement(Kept):
     state: ReplacementState = ReplacementState.RESERVING
     attempt: int = 1
     ship_by: Instant | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_stored_one(cls, given: Any) -> Any:
+        """Before reservations had names and ends of their own, one was made on release."""
+        if isinstance(given, dict) and "name" not in given and "replacement_id" in given:
+            return {"held_until": LONG_AGO, **given, "name": given["replacement_id"]}
+        return given
 
     @property
     def released(self) -> bool:

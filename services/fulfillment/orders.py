@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from pydantic import BaseModel, ConfigDict
 
 from contracts.base import Instant
 from contracts.orders import Address, OrderSnapshot, Trait
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""For what an earlier version stored without its time: nothing that only the time allows."""
 
 
 class Kept(BaseModel):

@@ -1,0 +1,120 @@
+"""Logs and stores of earlier code: today's code comes to the same states."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+import pytest_asyncio
+
+from contracts.base import write
+from services.chassis import database
+from services.chassis.migrate import migrate, role_of
+from services.chassis.records import Record
+from services.chassis.settings import Settings
+from services.ops.embedded.postgres import Server
+from tests.conftest import DriveService
+from tests.driving import Drive, SteppedClock
+from tests.upgrade import states
+from tests.upgrade.replay import differences, fill, final, log, midway, replay, store
+from tests.upgrade.world import BUILDS, builder
+
+pytestmark = pytest.mark.asyncio
+
+BASELINE = Path(__file__).parent / "baseline"
+TOMORROW = {"of_tomorrow": {"nested": [1, {"and": "more"}], "null": None}}
+NOT_YET_KNOWN = b'{"return_id": "6c0b95b5-dd2f-5934-8c96-c4f64b55cb86", "weather": "fine"}'
+
+
+@pytest_asyncio.fixture
+async def driven(request: Any, drive: DriveService) -> Drive:
+    """A service on an empty store."""
+    clock = SteppedClock()
+    return await drive(builder(request.param, clock), request.param, clock=clock)
+
+
+@pytest.mark.parametrize("driven", BUILDS, indirect=True)
+async def test_todays_code_comes_to_the_states_of_an_old_log(driven: Drive) -> None:
+    service = driven.service.name
+    await replay(driven, log(service))
+    assert await driven.quarantined() == []
+    assert differences(final(service), await states.of(service, driven.pool)) == []
+    # What it says meanwhile, a program reads that was written against the first schemas.
+    for message in await driven.published():
+        schema = json.loads((BASELINE / f"{type(message).__name__}.json").read_text())
+        jsonschema.validate(json.loads(write(message)), schema)
+
+
+@pytest.mark.parametrize("driven", BUILDS, indirect=True)
+async def test_a_log_of_later_writers_comes_to_the_same_states(driven: Drive) -> None:
+    """Fields, headers and whole messages that nobody knows yet, beside what is known."""
+    service, strangers = driven.service.name, 0
+
+    def later(record: Record) -> list[Record]:
+        nonlocal strangers
+        strangers += 1
+        stranger = Record(
+            topic=record.topic,
+            partition=1,
+            offset=strangers,
+            key=record.key,
+            headers=tuple(
+                (name, b"returns.WeatherReported.v1" if name == "ce_type" else value)
+                for name, value in record.headers
+            ),
+            value=NOT_YET_KNOWN.replace(b"6c0b95b5", b"00000000"),
+        )
+        extended = json.dumps(_extended(json.loads(record.value or b"{}"))).encode()
+        headers = (*record.headers, ("ce_dataschema", b"/v1.7"), ("ce_signature", b"\xff\x00"))
+        known = Record(
+            topic=record.topic, partition=0, offset=record.offset, key=record.key,
+            headers=headers, value=extended,
+        )  # fmt: skip
+        return [stranger, known]
+
+    await replay(driven, log(service), later)
+    assert differences(final(service), await states.of(service, driven.pool)) == []
+    rows = await driven.quarantined()
+    assert len(rows) == strangers
+    assert all("WeatherReported" in row["reason"] for row in rows)
+
+
+def _extended(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _extended(inner) for name, inner in value.items()} | TOMORROW
+    return [_extended(inner) for inner in value] if isinstance(value, list) else value
+
+
+@pytest.fixture
+def old_store(request: Any, postgres: Server) -> Iterator[tuple[str, Any]]:
+    """A store of the first revision that has data, with every return open but one."""
+    service, kept = request.param, store(request.param)
+    name = f"old_{service}_{uuid4().hex[:8]}"
+    made = postgres.provide(service, database=name)
+    migrate(service, made.migration_url, role_of(made.runtime_url), to=kept["revision"])
+    fill(postgres.url(name), kept["tables"])
+    yield service, made
+    postgres.drop(name)
+
+
+@pytest.mark.parametrize("old_store", BUILDS, indirect=True)
+async def test_a_store_with_open_returns_is_migrated_and_goes_on_to_settlement(
+    old_store: tuple[str, Any], settings: Settings
+) -> None:
+    service, made = old_store
+    migrate(service, made.migration_url, role_of(made.runtime_url))
+    own = settings.model_copy(update={f"{service}_database_url": made.runtime_url})
+    pool = await database.connect_pool(made.runtime_url, service)
+    try:
+        clock = SteppedClock()
+        driven = Drive(builder(service, clock)(own, pool), pool, own, clock)
+        await replay(driven, log(service, after=midway()))
+        assert await driven.quarantined() == []
+        assert differences(final(service), await states.of(service, pool)) == []
+    finally:
+        await pool.close()
