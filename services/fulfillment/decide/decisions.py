@@ -104,6 +104,7 @@ def _approved(
     labels.watch_expiry(draft, current)
     current = replacements.hold(draft, current, message.replacement)
     current = sendback.send_back(draft, current, dropped, _rejected_skus(message))
+    sendback.tell_what_is_leaving(draft, current, wanted)
     return disposal.approved_after_inspection(draft, current, wanted)
 
 

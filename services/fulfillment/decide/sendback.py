@@ -88,6 +88,14 @@ def send_back(
     return goods.but(sending_back=(*goods.sending_back, shipment))
 
 
+def tell_what_is_leaving(draft: Draft, goods: ReturnGoods, wanted: set[tuple[str, int]]) -> None:
+    """An approval cannot call back what the warehouse was asked to send: a person has to know."""
+    leaving = [unit for unit in goods.units if unit.key in goods.leaving & wanted]
+    for (_, sku), ordinals in by_line(leaving).items():
+        what = f"{len(ordinals)} × {sku} that is approved now is on its way back to the customer"
+        draft.unmatched(goods, draft.now, what)
+
+
 def _lines(units: Iterable[Unit]) -> tuple[SentBackLine, ...]:
     return tuple(
         SentBackLine(line_id=line_id, sku=sku, units=ordinals)

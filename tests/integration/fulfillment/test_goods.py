@@ -355,6 +355,10 @@ async def test_the_database_refuses_what_must_never_be(agent: Drive) -> None:
         "UPDATE units SET ordinal = 2",
         "UPDATE units SET state = 'inspected', grade = NULL",
         "UPDATE units SET state = 'eaten'",
+        """UPDATE returns SET document = jsonb_set(document, '{counts,0,assigned}', '2')
+           WHERE document ? 'counts'""",
+        """UPDATE returns SET document = jsonb_set(document, '{counts,0,back}', '1')
+           WHERE document ? 'counts'""",
     ):
         with pytest.raises(asyncpg.IntegrityConstraintViolationError):
             await agent.pool.execute(broken)

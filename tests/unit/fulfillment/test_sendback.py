@@ -188,3 +188,11 @@ def test_a_person_hears_that_the_inventory_does_not_take_the_goods() -> None:
     desk.send(RestockRefused(**fields, reason="unknown SKU"))
     (told,) = desk.events(ParcelUnmatched)
     assert told.reason == f"the inventory does not take 1 × {JACKET} as restocked: unknown SKU"
+
+
+def test_a_person_hears_that_what_is_approved_now_is_leaving() -> None:
+    desk = Desk(an_order(), asked(), decided(), received(), inspected())
+    desk.send(decided(sequence=2, decision="rejected"), decided(sequence=3), refunded())
+    (told,) = desk.events(ParcelUnmatched)
+    assert told.reason == f"1 × {JACKET} that is approved now is on its way back to the customer"
+    assert not desk.events(ItemDisposed)
