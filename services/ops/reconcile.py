@@ -11,7 +11,7 @@ from rich.table import Table
 from services.ops import console, running
 from services.ops.returns import AsJson
 
-COLUMNS = ("kind", "processor", "refund_id", "reference", "ours", "theirs", "action")
+COLUMNS = ("kind", "processor", "refund_id", "reversal_id", "reference", "ours", "theirs", "action")
 
 
 @console.in_one_sentence

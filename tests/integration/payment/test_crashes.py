@@ -18,6 +18,7 @@ from services.payment import effects
 from services.sandbox import behaviours
 from tests.driving import Drive
 from tests.payments import Sandbox, a_decision, a_payment, a_release, an_order, new_id
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.asyncio
 
@@ -67,6 +68,12 @@ async def test_a_process_that_dies_pays_once_when_it_is_back(
         except Killed:
             continue  # the broker delivers again, the lease runs out
     assert not alive, "nothing passed this place"
+    await wait_for(
+        lambda: all(each["status"] != "pending" for each in sandbox.refunds(reference)),
+        what="the processor settles",
+    )
+    for _ in range(3):
+        await payment.advance(timedelta(seconds=30))
     assert len(await payment.published(told.RefundSettled)) == 1
     assert sandbox.kinds(reference) == ["refund"]
     assert len(await payment.published(told.TaxReversalRecorded)) == 1
