@@ -122,29 +122,35 @@ def routes(book: Book) -> APIRouter:
 
     @router.get("/inventory/{sku:path}")
     async def stock(sku: str) -> Json:
+        """`available`: pieces on the shelf that nobody holds. 404 counts as none."""
         available = max(_available(book.pages, sku), 0)
         return {"sku": sku, "available": available, "ship_days": SHIP_DAYS}
 
     @router.post("/inventory/reservations", status_code=201, responses=OUT_OF_STOCK)
     async def reserve(wanted: Reservation) -> JSONResponse:
+        """Hold pieces until `expires_at`. 409 `out_of_stock` where too few are there."""
         return _made_or_out_of_stock(await book.write(lambda pages: _reserve(pages, wanted)))
 
     @router.delete("/inventory/reservations/{reference}", status_code=204)
     async def release(reference: str) -> Response:
+        """Give a reservation back; one that is not known is given back already."""
         await book.write(lambda pages: pages.delete("reservation", reference))
         return Response(status_code=204)
 
     @router.post("/inventory/restocks")
     async def restock(wanted: Restock) -> Json:
+        """Take inspected pieces over; `disposition` says what becomes of them."""
         await book.write(lambda pages: _restock(pages, wanted))
         return wanted.model_dump()
 
     @router.post("/warehouse/shipments", status_code=201, responses=OUT_OF_STOCK)
     async def ship(wanted: Shipment) -> JSONResponse:
+        """One parcel to the customer. Answers `carrier`, `tracking_number` and `shipped_at`."""
         return _made_or_out_of_stock(await book.write(lambda pages: _ship(pages, wanted)))
 
     @router.get("/warehouse/shipments")
     async def shipments(reference: Identifier) -> Json:
+        """The parcel that was sent under this reference, if there is one."""
         known = book.pages.get("shipment", reference)
         return {"shipments": [known] if known else []}
 
