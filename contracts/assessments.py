@@ -53,6 +53,13 @@ class AssessmentRequested(Message):
     requested_at: Instant
 
 
+class DeliveredUnits(Part):
+    """What one parcel brought of a line."""
+
+    quantity: Quantity
+    delivered_at: Instant
+
+
 class LineReturnability(Part):
     line_id: Identifier
     returnable: Flag
@@ -62,6 +69,8 @@ class LineReturnability(Part):
     received_quantity: Count = 0
     on_the_way_quantity: Count = 0
     """Units of the line that a carrier has, or that were delivered and not counted yet."""
+    deliveries: tuple[DeliveredUnits, ...] = ()
+    """Parcel by parcel, earliest first; ``delivered_at`` is the last one's."""
 
 
 class LabelOffer(Part):

@@ -9,6 +9,7 @@ from contracts.assessments import (
     AssessedLine,
     AssessmentRequested,
     Contradiction,
+    DeliveredUnits,
     LabelOffer,
     LineReturnability,
     ReplacementOffer,
@@ -161,8 +162,19 @@ def _line(
         restocking_fee_bps=sites.handling_fee_bps(facts.category),
         delivered_at=_delivered_at(order, line.line_id),
         received_quantity=received,
+        deliveries=_deliveries(order, line.line_id),
         on_the_way_quantity=_on_the_way(goods, facts, message.return_id),
     )
+
+
+def _deliveries(order: OrderFacts, line_id: str) -> tuple[DeliveredUnits, ...]:
+    found = [
+        DeliveredUnits(quantity=quantity, delivered_at=delivery.delivered_at)
+        for delivery in order.deliveries
+        for id_, quantity in delivery.lines
+        if delivery.delivered_at is not None and id_ == line_id
+    ]
+    return tuple(sorted(found, key=lambda each: each.delivered_at))
 
 
 def _delivered_at(order: OrderFacts, line_id: str) -> datetime | None:

@@ -83,7 +83,12 @@ def test_the_window_runs_from_the_last_parcel_with_units_of_the_line() -> None:
         delivery(delivered_at=later, delivery_id="d2"),
         delivery(delivered_at=other, line="2", delivery_id="d3"),
     ]
-    assert answer(an_order(2, deliveries=deliveries)).lines[0].delivered_at == later
+    (found,) = answer(an_order(2, deliveries=deliveries)).lines
+    assert found.delivered_at == later
+    assert [(each.quantity, each.delivered_at) for each in found.deliveries] == [
+        (1, NOW - timedelta(days=10)),
+        (1, later),
+    ]
 
 
 def test_hazardous_goods_and_unknown_lines_cannot_come_back() -> None:
