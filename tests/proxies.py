@@ -56,7 +56,8 @@ class Proxy:
             return
         self._writers.add(back)
         try:
-            await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+            with suppress(asyncio.CancelledError):  # the end of the loop ends it too
+                await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
         finally:
             self._writers -= {writer, back}
 

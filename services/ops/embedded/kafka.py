@@ -20,9 +20,18 @@ class Kafka:
 
     kind = "kafka"
 
-    def __init__(self, folder: Path, *, keep: bool, port: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keep: bool,
+        port: int | None = None,
+        advertised: int | None = None,
+    ) -> None:
         """Start it without waiting. `keep=False` forgets what an earlier run left, and stops
-        at once instead of cleanly. Raises StartFailed."""
+        at once instead of cleanly; `advertised` is the port of a proxy in front of it. Raises
+        StartFailed."""
+        self.advertised = advertised
         self.folder = folder.resolve()
         self.keep = keep
         self.port = port or processes.free_port()
@@ -46,6 +55,7 @@ class Kafka:
             data=self.folder,
             port=self.port,
             controller_port=processes.free_port(),
+            advertised=self.advertised,
         )
         return processes.spawn(
             distribution.command(properties), log=self.log, folder=distribution.folder

@@ -68,7 +68,7 @@ SERVER_PROPERTIES = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={data}
@@ -170,10 +170,14 @@ def fetch() -> str:
     return f"Apache Kafka {KAFKA_VERSION} is in {found.folder}"
 
 
-def write_properties(path: Path, *, data: Path, port: int, controller_port: int) -> Path:
-    """The configuration of one broker; returns its path."""
+def write_properties(
+    path: Path, *, data: Path, port: int, controller_port: int, advertised: int | None = None
+) -> Path:
+    """The configuration of one broker; returns its path. `advertised`: where clients reach it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = SERVER_PROPERTIES.format(data=data, port=port, controller_port=controller_port)
+    text = SERVER_PROPERTIES.format(
+        data=data, port=port, controller_port=controller_port, advertised=advertised or port
+    )
     path.write_text(text)
     return path
 
