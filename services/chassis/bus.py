@@ -43,6 +43,9 @@ MOCK_SESSION_TIMEOUT_MS = 3_000
 HEARTBEAT_MS = 1_000
 POLL_INTERVAL_MS_MAX = 300_000
 METADATA_AGE_MS_MAX = 30_000
+REQUEST_MS_MAX = 20_000
+"""After this an unanswered request is given up. Longer than a session and the draining of a batch,
+for which those who join a group have to wait; shorter than the half minute a fault may cost."""
 DRAIN_SECONDS_MAX = 20.0
 PING_SECONDS_MAX = 2.0
 POSITION_SECONDS_MAX = 0.2
@@ -75,6 +78,7 @@ def client_arguments(settings: Settings) -> dict[str, Any]:
         "bootstrap_servers": settings.bootstrap_servers(),
         "security_protocol": settings.kafka_security_protocol,
         "metadata_max_age_ms": METADATA_AGE_MS_MAX,
+        "request_timeout_ms": REQUEST_MS_MAX,
     }
     if settings.kafka_security_protocol.startswith("SASL"):
         arguments |= {
@@ -90,7 +94,9 @@ def client_arguments(settings: Settings) -> dict[str, Any]:
 async def check(settings: Settings) -> None:
     """Raises SystemExit, in one sentence, where waiting for the broker would not help."""
     arguments = client_arguments(settings)
-    servers, _ = arguments.pop("bootstrap_servers"), arguments.pop("metadata_max_age_ms")
+    servers = arguments.pop("bootstrap_servers")
+    for name in ("metadata_max_age_ms", "request_timeout_ms"):
+        del arguments[name]
     refusal = None
     for host, port, _ in collect_hosts(servers):
         try:
@@ -126,6 +132,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             settings.bootstrap_servers().split(","),
             security=security(settings),
             metadata_max_age_ms=METADATA_AGE_MS_MAX,
+            request_timeout_ms=REQUEST_MS_MAX,
             allow_auto_create_topics=False,
             consumer_only=True,
             parser=self._unparsed,
