@@ -26,7 +26,7 @@ def main() -> int:
         os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
     began, seen, failed, played = time.monotonic(), Counter[str](), 0, 0
     look = session.told if given.find is None else session.only_faulted
-    for told in session.run(_wanted(given), look, processes=given.processes):
+    for told in session.run(_wanted(given), look, processes=given.processes, port=given.port):
         played += 1
         if sys.stderr.isatty():
             print(f"\r{played}", end="", file=sys.stderr)
@@ -92,6 +92,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faults", help="only these faults: kill,call; empty: none")
     parser.add_argument("--kind", choices=KINDS, help="all returns of this kind")
     parser.add_argument("--find", help="play until a seed breaks this invariant, such as I7")
+    parser.add_argument("--port", type=int, help="of a server that has the stores already")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--failures", type=int, default=1, help="stop after so many")
     return parser.parse_args()

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any
 
+import aiohttp
 import httpx
-import stripe
 
 from services.chassis.settings import Settings
 from services.fulfillment import outside as goods_calls
@@ -142,30 +142,24 @@ CALL_TROUBLE: dict[str, Callable[[Transport, httpx.Request], Awaitable[httpx.Res
 }
 
 
-class _Wire:
-    """Takes the place of Stripe's connections."""
+class _Http(stripe_client.Http):
+    """Stripe's client over the transport, which fails as its own connections would."""
 
     def __init__(self, transport: Transport) -> None:
+        super().__init__()
         self._client = httpx.AsyncClient(transport=transport)
 
-    async def request(
-        self, method: str, url: str, headers: Any, body: bytes
-    ) -> tuple[bytes, int, httpx.Headers]:
-        answer = await self._client.request(method, url, headers=headers, content=body)
+    async def request_async(
+        self, method: str, url: str, headers: Any, post_data: Any = None
+    ) -> tuple[bytes, int, Any]:
+        body = post_data.encode() if isinstance(post_data, str) else post_data
+        try:
+            answer = await self._client.request(method, url, headers=headers, content=body)
+        except httpx.ConnectError:
+            self._handle_request_error(aiohttp.ConnectionTimeoutError("nobody listens"))
+        except httpx.TransportError as error:
+            self._handle_request_error(aiohttp.ServerTimeoutError(str(error)))
         return answer.content, answer.status_code, answer.headers
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class _Http(stripe_client.Http):
-    """Stripe's client over the transport."""
-
-    def __init__(self, transport: Transport) -> None:
-        stripe.HTTPXClient.__init__(self, verify_ssl_certs=False)
-        self._timeout = httpx.Timeout(5)
-        self._proxied = False
-        self._wire = _Wire(transport)  # type: ignore[assignment]
 
 
 class Outside:
@@ -197,7 +191,7 @@ class Outside:
     def connected(self) -> Iterator[None]:
         """Services that are built inside reach this world in place of the network."""
         stripe_made, goods_made = stripe_client.Http, goods_calls.client
-        stripe_client.Http = lambda base="": self.stripe_http  # type: ignore[assignment, misc]
+        stripe_client.Http = lambda: self.stripe_http  # type: ignore[assignment, misc]
         goods_calls.client = lambda base_url: self.goods_http
         try:
             yield

@@ -28,7 +28,7 @@ from tests.simulation.outside import Outside
 from tests.simulation.run import Environment, Result, Simulation
 from tests.simulation.wanted import Wanted
 from tests.simulation.workers import Door
-from tests.stores import Stores
+from tests.stores import Stores, Versions
 
 
 class Lines(io.TextIOBase):
@@ -121,6 +121,24 @@ def server() -> Iterator[tuple[Server, Path]]:
         yield started, Path(folder)
 
 
+@contextmanager
+def prepared(port: int | None = None) -> Iterator[tuple[Stores, Path]]:
+    """Migrated stores to make copies of: new ones, or those of the server at `port`."""
+    if port is None:
+        with server() as (started, folder):
+            made = Stores(started)
+            for service in stores.SERVICES:  # once for all, before there are several processes
+                made.drop(made.clone(service))
+            yield made, folder
+    else:
+        names: dict[tuple[str, Versions], str] = {
+            (service, None): f"template_{service}_{number}"
+            for number, service in enumerate(stores.SERVICES)
+        }
+        with tempfile.TemporaryDirectory(prefix="simulation-") as found:
+            yield Stores(Server(port=port), templates=names), Path(found)
+
+
 def _work(made: Stores, folder: Path, look: Look, jobs: Sequence[Wanted], results: Any) -> None:
     """A process: its own stores on the common server."""
 
@@ -132,15 +150,14 @@ def _work(made: Stores, folder: Path, look: Look, jobs: Sequence[Wanted], result
     asyncio.run(all_of_them())
 
 
-def run(seeds: Collection[Wanted], look: Look, *, processes: int) -> Iterator[Told]:
+def run(
+    seeds: Collection[Wanted], look: Look, *, processes: int, port: int | None = None
+) -> Iterator[Told]:
     """Results as they come. Raises RuntimeError when a process ends without them."""
     wanted = list(seeds)
     context = multiprocessing.get_context("fork")
-    with server() as (started, folder):
+    with prepared(port) as (made, folder):
         results = context.Queue()
-        made = Stores(started)
-        for service in stores.SERVICES:  # once for all, before there are several processes
-            made.drop(made.clone(service))
         workers = [
             context.Process(
                 target=_work,
