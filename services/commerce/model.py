@@ -157,10 +157,6 @@ class Terms(Part):
     """The units that the decision releases; None: all of them once their condition holds."""
     reference: str | None = None
     """Of a payment that a person made."""
-    refund_due: datetime | None = None
-    """By law, as the decision knew it."""
-    clock: Running | None = None
-    """The statutory clock, where it may still start or move."""
 
 
 class Shown(Part):
@@ -282,6 +278,8 @@ class Return(Part):
     shown: Shown | None = None
     refund_due: datetime | None = None
     """By when the refund must have been made by law, as it stands now."""
+    clock: Running | None = None
+    """What that date depends on, where it may still start or move."""
     notice: str | None = None
     """Why something that was asked for was not done; told with the next status."""
 
@@ -312,12 +310,9 @@ class Return(Part):
 
     def refund_due_now(self) -> datetime | None:
         """The statutory date with what has been sent and received so far; None: no clock runs."""
-        terms = self.terms
-        if terms is None:
+        if self.clock is None:
             return self.refund_due
-        if terms.clock is None:
-            return terms.refund_due
-        return clock.due(terms.clock, sent=self.sent_at, received=self.received_at)
+        return clock.due(self.clock, sent=self.sent_at, received=self.received_at)
 
     @property
     def terms_method(self) -> Method | None:

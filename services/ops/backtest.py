@@ -221,11 +221,7 @@ def backtest(
     except PolicyRefused as refused:
         typer.echo("\n".join(refused.lines()), err=True)
         raise typer.Exit(WRONG_USE) from refused
-    if not file.is_file():
-        typer.echo(f"{file} cannot be read: there is no such file", err=True)
-        raise typer.Exit(WRONG_USE)
-    folder = report or Path("backtest")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _made_ready(file, report or Path("backtest"))
     total = Tally(sides=tuple(Side() for _ in paths))
     changes: Counter[str] = Counter()
     with (folder / "changed.jsonl").open("w", encoding="utf-8") as changed:
@@ -247,6 +243,23 @@ def backtest(
         _show(folder, summary)
     if total.unreadable:
         raise typer.Exit(WRONG_USE)
+
+
+def _made_ready(file: Path, folder: Path) -> Path:
+    """The report's folder, made. Exits with one sentence where nothing can be read or written."""
+    said = None
+    try:
+        with opened(file):
+            pass
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "changed.jsonl").touch()
+    except OSError as error:
+        what = f"{error.filename or folder}: {error.strerror or error}"
+        said = f"the documents cannot be read, or the report not written: {what}"
+    if said is not None:
+        typer.echo(said, err=True)
+        raise typer.Exit(WRONG_USE)
+    return folder
 
 
 def _kind(change: Json) -> str:

@@ -240,7 +240,7 @@ def decide(
                 count += 1
                 unreadable += not _decide_one(number, value, policies, as_json=as_json)
     except OSError as error:
-        typer.echo(f"{file} cannot be read: {error}", err=True)
+        typer.echo(f"{file} cannot be read: {error.strerror or error}", err=True)
         raise typer.Exit(WRONG_USE) from error
     if not count and not file.read_bytes().strip():
         typer.echo(f"{file} has no document", err=True)

@@ -22,6 +22,7 @@ from services.chassis.decision import Deadline, Decision, Effect
 from services.commerce import judgement, messages, status
 from services.commerce.decide import terms
 from services.commerce.judgement import Case, History, Precedent, clock
+from services.commerce.judgement.clock import Running
 from services.commerce.model import (
     CLOSED,
     HERE,
@@ -343,18 +344,18 @@ class Draft:
             because=judgement.customer_sentence(made)[:SENTENCE_LENGTH_MAX],
             asked_customer=False,
             refund_due=made.refund_due,
+            clock=self._clock(made),
             undisputed=_undisputed(made),
         )
         if made.decision is Outcome.APPROVED:
-            running = clock.running(self.order, made, self._notice()) if self.order else None
-            self.current = terms.taken(self.current, made, asked_because, running)
+            self.current = terms.taken(self.current, made, asked_because)
         elif made.decision is Outcome.REJECTED:
             self.close(CloseOutcome.REJECTED)
 
     def refund_due(self) -> datetime | None:
         """The statutory date; counted anew only after something that it depends on."""
         now, before = self.current, self.began
-        same = now.terms is before.terms and (now.sent_at, now.received_at) == (
+        same = now.clock is before.clock and (now.sent_at, now.received_at) == (
             before.sent_at,
             before.received_at,
         )
@@ -363,6 +364,11 @@ class Draft:
     def _notice(self) -> datetime:
         """When the customer said so: the earlier of what the request names and now."""
         return min(self.current.requested_at, self.now)
+
+    def _clock(self, made: ReturnDecisionMade) -> Running | None:
+        if self.order is None or made.decision is Outcome.REJECTED:
+            return None
+        return clock.running(self.order, made, self._notice())
 
     def close(self, outcome: CloseOutcome) -> None:
         """Tell fulfillment and payment that nothing more will come of it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contracts.decisions import DeciderKind, EscalationReason, ReturnDecisionMade, Verdict
-from services.commerce.judgement.clock import Running
 from services.commerce.model import HERE, Exchange, Goods, Return, Terms, Unit
 
 CLOSING = frozenset(
@@ -21,19 +20,18 @@ def taken(
     current: Return,
     made: ReturnDecisionMade,
     asked_because: EscalationReason | None,
-    clock: Running | None,
 ) -> Return:
     """The return with a new approval's terms. `asked_because`: why a person was asked before."""
     by_person = made.decided_by.kind is DeciderKind.HUMAN
     closing = by_person and asked_because in CLOSING and current.terms is not None
     return current.but(
-        terms=_terms(made, clock),
+        terms=_terms(made),
         units=_units(current, made, closing=closing),
         exchange=_exchange(current, made),
     )
 
 
-def _terms(made: ReturnDecisionMade, clock: Running | None) -> Terms:
+def _terms(made: ReturnDecisionMade) -> Terms:
     assert made.refund is not None and made.currency is not None
     release = made.release
     return Terms(
@@ -45,8 +43,6 @@ def _terms(made: ReturnDecisionMade, clock: Running | None) -> Terms:
         label_provided=made.return_.label_provided,
         send_by=made.return_.send_by,
         legal_basis=made.legal_basis,
-        refund_due=made.refund_due,
-        clock=clock,
         payable=None if release is None else {each.line_id: each.units for each in release.lines},
     )
 

@@ -226,3 +226,13 @@ def test_the_keys_of_a_context_stay_where_their_values_are_not_known(tmp_path: P
     done = run("decide", written(tmp_path, json.dumps(LATE)), "--json")
     context = json.loads(done.stdout)["escalation"]["context"]
     assert context["lifetime_value"] is None and context["days_late"] == 10
+
+
+def test_a_backtest_that_cannot_read_or_write_says_so_in_one_sentence(tmp_path: Path) -> None:
+    file = written(tmp_path, json.dumps(LATE))
+    taken = tmp_path / "taken"
+    taken.write_text("a file, no folder")
+    for given in ([tmp_path / "missing"], [tmp_path], [file, "--report", taken / "report"]):
+        done = run("policy", "backtest", *given)
+        assert done.exit_code == 2 and "Traceback" not in done.output, done.output
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
