@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,7 +24,7 @@ from services.payment.app import PaymentService, build
 from services.payment.audit import reconcile
 from services.payment.audit.difference import Kind
 from tests.conftest import NewStore
-from tests.driving import START, Drive, SteppedClock, record
+from tests.driving import Drive, SteppedClock, record
 from tests.payments import (
     Sandbox,
     a_decision,
@@ -113,7 +113,7 @@ async def paid(topic: Topic, payment: Drive, sandbox: Sandbox, behaviour: str) -
 
 async def differences(payment: Drive) -> list[str]:
     assert isinstance(payment.service, PaymentService)
-    since = START - timedelta(days=1)
+    since = datetime.now(UTC) - timedelta(days=1)
     report = await reconcile.reconcile(
         payment.pool, payment.service.processors, since, payment.clock.now()
     )
@@ -123,7 +123,7 @@ async def differences(payment: Drive) -> list[str]:
 async def test_yesterdays_payment_store_is_restored_and_nothing_is_refunded_twice(
     new_store: NewStore, stores: Stores, on_store: Any, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    store, clock, topic = new_store("payment"), SteppedClock(), Topic()
+    store, clock, topic = new_store("payment"), SteppedClock(datetime.now(UTC)), Topic()
     payment = await on_store(store, clock)
     references = [await paid(topic, payment, sandbox, "ok")]
     reserved, release = await decided(topic, payment, sandbox, "ok")
@@ -140,7 +140,8 @@ async def test_yesterdays_payment_store_is_restored_and_nothing_is_refunded_twic
     run("pg_restore", "--no-owner", f"--dbname={empty.migration_url}", f"{tmp_path}/payment.dump")
     clock.at += timedelta(hours=30)  # the processor has forgotten every idempotency key by now
     restored = await on_store(empty, clock)
-    assert await differences(restored) == [Kind.MISSING_HERE]
+    found = await differences(restored)
+    assert found == [Kind.MISSING_HERE], found
     # The group's offsets were set back to before the backup: everything comes again.
     await restored.send(*topic.records)
     await wait(restored, seconds=90)
