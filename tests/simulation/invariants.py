@@ -47,6 +47,7 @@ FOUND_WITHOUT_A_PERSON = frozenset({"order_not_found", "payment_not_refundable"}
 CUSTOMERS_CHOICE = frozenset({"settlement_failed", "payment_not_refundable"})
 """Escalations that the customer ends by choosing another way to be paid."""
 
+WAITING = "SELECT id, topic, aggregateid FROM outbox ORDER BY seq"
 STORED = "SELECT count(*) FROM promised"
 # What was promised before the oldest row that still waits, and not looked at yet.
 GONE = """
@@ -131,6 +132,7 @@ class Watch:
         """ce_id -> how many came first on the bus."""
         self._accepted: set[str] = set()
         self._stored = 0
+        self._waiting: dict[tuple[str, bytes | None], list[str]] = defaultdict(list)
         self._relayed: dict[str, int] = defaultdict(int)
         self.poisoned: list[tuple[str, bytes | None]] = []
         """(topic, value) of every record that nobody can read."""
@@ -153,6 +155,9 @@ class Watch:
             insist(CANARY.encode() not in value, f"I16: a person in the header {name}")
         if envelope is None or body is None or envelope.id in self.published:
             return
+        next_ = next((id_ for id_ in self._waiting[record.topic, record.key]
+                      if id_ not in self.published), envelope.id)  # fmt: skip
+        insist(next_ == envelope.id, f"I13: {envelope.id} is published before {next_}")
         self.published[envelope.id] = len(self.published)
         said = self.said[getattr(body, "return_id", None) or ""]
         if isinstance(body, ReturnStatusChanged):
@@ -257,8 +262,15 @@ class Watch:
         if check is not None:
             await check(self.stores[service].checker)
 
+    async def about_to_relay(self, service: str) -> None:
+        """I13: per key, what is published next is what was stored next."""
+        self._waiting.clear()
+        for row in await self.stores[service].checker.fetch(WAITING):
+            self._waiting[row["topic"], row["aggregateid"].encode()].append(row["id"])
+
     async def relayed(self, service: str) -> None:
         """I12: what is no longer in the outbox is on the bus."""
+        self._waiting.clear()
         for row in await self.stores[service].checker.fetch(GONE, self._relayed[service]):
             insist(row["id"] in self.published, f"I12: {service} lost {row['id']} on its way")
             self._relayed[service] = row["seq"]
