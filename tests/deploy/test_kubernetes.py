@@ -114,6 +114,7 @@ def test_what_is_built_is_complete() -> None:
     assert {each["metadata"]["namespace"] for each in built} == {"returns"}
 
 
+@pytest.mark.timeout(GO_SECONDS_MAX + 30)
 def test_kubernetes_own_types_take_every_manifest() -> None:
     go = shutil.which("go") or "/usr/local/go/bin/go"
     if not Path(go).exists():
