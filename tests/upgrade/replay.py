@@ -20,6 +20,7 @@ from tests.upgrade.world import Json
 
 GOLDEN = Path(__file__).parent / "golden"
 Rewrite = Callable[[Record], list[Record]]
+TOMORROW = {"of_tomorrow": {"nested": [1, {"and": "more"}], "null": None}}
 IDENTITIES = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = 'public' AND is_identity = 'YES'
@@ -127,6 +128,13 @@ def fill(url: str, tables: dict[str, list[Json]]) -> None:
                 ).format(sql.Identifier(column), sql.Identifier(table)),
                 (table, column),
             )
+
+
+def extended(value: Any) -> Any:
+    """A document as a later version writes it: fields that nobody knows yet, everywhere."""
+    if isinstance(value, dict):
+        return {name: extended(inner) for name, inner in value.items()} | TOMORROW
+    return [extended(inner) for inner in value] if isinstance(value, list) else value
 
 
 def differences(kept: Any, found: Any, path: str = "") -> list[str]:
