@@ -54,6 +54,10 @@ LAWFUL = [
     rules(rule(DE, {"window_days": 1}, unless={"buyer_type": ["consumer"]})),
     rules(rule({"country": ["US", "DE"], "region": ["DE-BY"]}, {"window_days": 14})),
     rules(rule(GB, {"window_days": 14})),
+    rules(
+        rule(BR, {"return_shipping": "merchant", "return_shipping_fee": {"BRL": 5}}),
+        defaults={"return_shipping": "customer"},
+    ),
 ]
 BROKEN: list[Any] = [
     [],
@@ -70,6 +74,19 @@ BROKEN: list[Any] = [
     rules(limits={"confidence_min": 1.5, "goodwill": {"days": 1}, "high_risk_countries": ["X"]}),
     rules(escalation={"email": "nobody"}, effective_from="2026-01-01"),
     rules(return_addresses={"default": {"name": "A"}, "Mars": {}}),
+    rules(rule({"region": ["XX-CA", "US-"]}, {})),
+    rules(
+        return_addresses={
+            "default": {
+                "name": "A",
+                "line1": "1",
+                "city": "B",
+                "postal_code": "1",
+                "country": "DE",
+                "planet": "Earth",
+            }
+        }
+    ),
 ]
 DOUBTFUL = [
     rules(
@@ -87,6 +104,14 @@ DOUBTFUL = [
         rule({"sku": ["S-*"], "category": ["z"]}, {"refund_on": "receipt"}, id="f"),
         rule({"sku": ["Q"]}, {"send_within_days": 20}, unless={"category": ["q"]}, id="g"),
         rule({"category": ["q"]}, {"send_within_days": 30}, id="h"),
+    ),
+    rules(
+        rule(GB, {"window_days": 14}, id="a"),
+        rule({"trait": ["perishable", "personalised"]}, {"returnable": False}, id="b"),
+        rule({"category": ["x"]}, {"window_days": 20}, id="c"),
+        rule({"category": ["x"], "sku": ["X"]}, {"window_days": 21}, id="d"),
+        rule({"channel": ["api"]}, {"window_days": 22}, id="e"),
+        defaults={"window_days": 14, "send_within_days": 14, "refund_on": "approval"},
     ),
     rules(
         defaults={
