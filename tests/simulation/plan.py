@@ -62,8 +62,8 @@ KINDS: dict[str, Kind] = {
     ),
     "withdrawal": Kind(
         weight=5,
-        bought={"country": "DE", "days_ago": 5},
-        asked={"statutory_withdrawal": True, "reason": "changed_mind"},
+        bought={"country": "DE", "days_ago": 5, "category": "electronics"},
+        asked={"statutory_withdrawal": True, "reason": "changed_mind", "condition": "opened"},
     ),
     "late_order": Kind(weight=3, late_order=True),
     "policy_changes": Kind(weight=3, new_policy=True),
