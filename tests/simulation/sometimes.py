@@ -10,7 +10,7 @@ from services.payment.transitions import MOVES as REFUND_MOVES
 from tests.simulation.faults import CALLS
 from tests.simulation.plan import KINDS
 
-SEEDS_MIN = 100
+SEEDS_MIN = 300
 """A shorter run need not have reached anything."""
 CHECKPOINTS = {
     "commerce": ("before_commit", "after_commit", "after_publish"),
