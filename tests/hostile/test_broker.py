@@ -76,6 +76,11 @@ async def test_the_whole_corpus_stops_nobody(services: dict[str, Runtime], bus: 
         assert set(failing) <= {"effects"}, json.dumps(failing)
 
 
+def refused_by_the_broker(record: Record) -> bool:
+    """A compacted topic takes no record without a key."""
+    return record.key is None and topics.BY_NAME[record.topic].retention is None
+
+
 async def published(producer: Any, bus: Bus) -> list[Record]:
     """Send the corpus, a bomb that is small until it is unpacked, and orders after each few."""
     good: list[Record] = []
@@ -87,7 +92,7 @@ async def published(producer: Any, bus: Bus) -> list[Record]:
 
     for number, case in enumerate(cases("bus")):
         hostile = as_record(case)
-        if len(hostile.value or b"") < BROKER_BYTES_MAX:
+        if len(hostile.value or b"") < BROKER_BYTES_MAX and not refused_by_the_broker(hostile):
             await put(hostile)
         if number % NEIGHBOURS_EVERY == 0:
             good.append(neighbour())

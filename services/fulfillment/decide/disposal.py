@@ -61,8 +61,17 @@ EVENTS = {
 }
 
 
-def proposal(line: LineFacts | None, grade: Grade) -> Disposition:
-    """What to do with an inspected unit, by category and grade."""
+def proposal(
+    line: LineFacts | None, grade: Grade, *, defect_confirmed: bool | None = None
+) -> Disposition:
+    """What to do with an inspected unit, by category and grade; defective, it is never stock."""
+    found = _by_looks(line, grade)
+    if defect_confirmed and found is Disposition.RESTOCKED:
+        return Disposition.REFURBISH
+    return found
+
+
+def _by_looks(line: LineFacts | None, grade: Grade) -> Disposition:
     if line is None:
         return Disposition.DISPOSED
     if any(grade in UNSALEABLE.get(trait, ()) for trait in line.traits):
@@ -101,7 +110,7 @@ def dispose(draft: Draft, goods: ReturnGoods) -> ReturnGoods:
             continue
         if unit.state is UnitState.INSPECTED and unit.grade is not None:
             line = draft.goods.order.line(unit.line_id) if draft.goods.order else None
-            what = proposal(line, unit.grade)
+            what = proposal(line, unit.grade, defect_confirmed=unit.defect_confirmed)
             ready.setdefault((unit.line_id, unit.sku, what), []).append(unit)
     for (line_id, sku, what), units in ready.items():
         goods, done = moved(goods, units, EVENTS[what])

@@ -18,6 +18,7 @@ SINCE_DAYS = 2
 """How far back it is looked unless somebody says so."""
 CLOCK_SKEW = timedelta(hours=1)
 WINDOW = timedelta(days=1)
+WINDOWS_MAX = 120
 IN_FLIGHT = timedelta(minutes=10)
 """A refund that moved so recently may differ without anything being wrong."""
 
@@ -91,9 +92,11 @@ async def reconcile(
 
 
 def _windows(begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Days; longer where there would be too many of them, for each costs a listing."""
+    window = max(WINDOW, (end - begin) / WINDOWS_MAX)
     while begin < end:
-        yield begin, min(begin + WINDOW, end)
-        begin += WINDOW
+        yield begin, min(begin + window, end)
+        begin += window
 
 
 def _ours(row: Any, now: datetime) -> Ours:

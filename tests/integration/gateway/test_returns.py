@@ -40,7 +40,7 @@ async def test_a_202_means_that_the_request_is_stored_to_be_published_and_can_be
         "until": "2026-03-14T10:00:10Z",
         "explanation": "We have received your return request and are looking at it.",
         "refunds": [],
-        "goods": {"state": "none", "lines": []},
+        "goods": {"state": "none", "lines": [], "tracking": []},
         "timeline": [
             {
                 "at": "2026-03-14T10:00:00Z",

@@ -310,6 +310,14 @@ def test_the_disposition_is_a_table(
     assert proposal(line(category, *traits), grade) is expected
 
 
+def test_a_confirmed_defect_never_becomes_stock_however_new_it_looks() -> None:
+    for category in (*BY_CATEGORY, "anything"):
+        for grade in BY_GRADE:
+            made = proposal(line(category), grade, defect_confirmed=True)
+            assert made is not Disposition.RESTOCKED
+    assert proposal(line("apparel"), Grade.AS_NEW, defect_confirmed=False) is Disposition.RESTOCKED
+
+
 def test_the_disposition_table_is_total() -> None:
     for category in (*BY_CATEGORY, "anything"):
         assert {*BY_CATEGORY.get(category, ())} <= set(BY_GRADE)

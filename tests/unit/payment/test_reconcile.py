@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from services.payment.audit import reversals
+from services.payment.audit import reconcile, reversals
 from services.payment.audit.difference import Kind
 from services.payment.audit.reconcile import Comparison, Ours
 from services.payment.model import RefundState, Reversal, ReversalState, SeenRefund, SeenStatus
@@ -135,3 +136,12 @@ def test_every_difference_between_charges_has_its_name(name: str) -> None:
     found = reversals.compare(here, there, "stripe", since=NOW - timedelta(hours=48), now=NOW)
     assert [each.kind for each in found] == kinds
     assert all(each.action and each.reversal_id == "rv" for each in found)
+
+
+def test_a_look_far_back_asks_a_bounded_number_of_times_and_leaves_no_gap() -> None:
+    end = datetime(2026, 11, 25, tzinfo=UTC)
+    for begin in (end - timedelta(days=35), datetime(1, 1, 2, tzinfo=UTC)):
+        windows = list(reconcile._windows(begin, end))
+        assert len(windows) <= reconcile.WINDOWS_MAX + 1
+        assert (windows[0][0], windows[-1][1]) == (begin, end)
+        assert all(left[1] == right[0] for left, right in pairwise(windows))

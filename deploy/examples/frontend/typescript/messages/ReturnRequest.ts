@@ -2,7 +2,7 @@
 
 export type ChannelType = "webchat" | "whatsapp" | "messenger" | "instagram" | "api" | "ucp" | "mcp" | "unknown";
 export type EvidenceKind = "image" | "document" | "text" | "unknown";
-export type EvidencePurpose = "proof_of_sending" | "unknown";
+export type EvidencePurpose = "proof_of_sending" | "serial_number" | "unknown";
 export type Condition = "unopened" | "opened" | "worn" | "damaged" | "unknown";
 export type Reason =
   | "changed_mind"

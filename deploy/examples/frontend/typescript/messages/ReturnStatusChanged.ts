@@ -29,6 +29,7 @@ export interface ReturnStatusChanged {
   number: number;
   order_id?: string | null;
   previous?: Status | null;
+  refund_due?: string | null;
   return_id: string;
   status: Status;
   until?: string | null;
