@@ -108,13 +108,23 @@ def grade(
     new = free_units(draft, tally.goods, sku)[:more] if more > 0 else []
     _set_grade(tally, [*here, *new], new, item, note, evidence)
     left = item.quantity - len(here) - len(new)
-    changes: dict[str, object] = {"assigned": grown.assigned + len(new)}
+    grown = grown.model_copy(update={"assigned": grown.assigned + len(new)})
     if left:
         loose = item.model_copy(update={"quantity": left})
-        changes["loose"] = (*grown.loose, loose)
         tally.loose_inspected.append((sku, loose, note, evidence))
-    tally.goods = tally.goods.with_count(grown.model_copy(update=changes))
+        grown = _with_loose(grown, item, left)
+    tally.goods = tally.goods.with_count(grown)
     return implied - len(new)
+
+
+def _with_loose(count: Counted, item: LooseGrade, pieces: int) -> Counted:
+    """Remember the grade of what is still here: an inspection may be told after its goods left."""
+    here = count.unassigned - sum(known.quantity for known in count.loose)
+    kept = min(pieces, here)
+    if kept <= 0:
+        return count
+    graded = item.model_copy(update={"quantity": kept})
+    return count.model_copy(update={"loose": (*count.loose, graded)})
 
 
 def _set_grade(
@@ -154,8 +164,9 @@ def take_up_earlier(draft: Draft, goods: ReturnGoods) -> ReturnGoods:
     """Units that were authorised after their parcel was seen catch up with it."""
     goods = _catch_up_with_parcels(goods)
     tally = Tally(goods=goods)
+    leaving = {sku for each in goods.sending_back for sku in each.skus}
     for count in goods.counts:
-        if count.unassigned > 0:
+        if count.unassigned > 0 and count.sku not in leaving:
             _take_up_loose(draft, tally, count)
     announce(draft, tally, draft.now)
     return short(tally.goods)

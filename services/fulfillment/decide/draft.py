@@ -10,7 +10,7 @@ from contracts.base import Message
 from contracts.fulfillment import Disposition, ItemDisposed, ParcelUnmatched, ShippedLine
 from contracts.requests import CountedLine
 from services.chassis.decision import Deadline, Decision, Effect
-from services.fulfillment.model import Goods, ReturnGoods, Unit
+from services.fulfillment.model import Goods, ReturnGoods, Unit, UnitState
 from services.fulfillment.transitions import IN_HAND, UnitEvent, move
 
 SEND_BY = "send_by"
@@ -98,7 +98,7 @@ def counted_lines(units: Iterable[Unit]) -> tuple[CountedLine, ...]:
 
 def accounted_for(unit: Unit) -> bool:
     """The warehouse has said what became of it; only a person changes that."""
-    return unit.state in IN_HAND or unit.grade is not None
+    return unit.state in IN_HAND or unit.state is UnitState.SENT_BACK or unit.grade is not None
 
 
 def in_hand_elsewhere(goods: Goods, return_id: str) -> set[tuple[str, int]]:

@@ -93,7 +93,7 @@ async def reconcile(
 
 def _windows(begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
     """Days; longer where there would be too many of them, for each costs a listing."""
-    window = max(WINDOW, (end - begin) / WINDOWS_MAX)
+    window = max(WINDOW, (end - begin) // WINDOWS_MAX)
     while begin < end:
         yield begin, min(begin + window, end)
         begin += window
