@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from contracts.assessments import DisputeState
+from contracts.orders import Processor
 from services.chassis.decision import Deadline, Effect
-from services.payment import messages
+from services.payment import messages, units
 from services.payment.decide import heard, outcome, standing
 from services.payment.decide.draft import Draft, Facts, MoneyDecision
 from services.payment.model import (
@@ -69,9 +70,12 @@ def _known_amount(
         for source in refund.sources
         if source.payment_id == payment.payment_id
     )
-    return message.amount_refunded is not None and message.amount_refunded <= ours + (
-        seen.elsewhere if seen is not None else 0
-    )
+    if message.amount_refunded is None:
+        return False
+    refunded = message.amount_refunded
+    if payment.processor is Processor.STRIPE:
+        refunded = units.from_stripe(refunded, order.currency)
+    return refunded <= ours + (seen.elsewhere if seen is not None else 0)
 
 
 def poll(order: OrderMoney, message: messages.PollDue, facts: Facts) -> MoneyDecision:

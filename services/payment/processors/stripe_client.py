@@ -11,11 +11,9 @@ from urllib.parse import quote_plus
 import aiohttp
 import stripe
 
-from contracts.assessments import DisputeState
 from services.payment.model import (
     PaymentFacts,
     PaymentLook,
-    SeenDispute,
     SeenRefund,
     SeenStatus,
 )
@@ -26,9 +24,8 @@ from services.payment.processors.port import (
     ProcessorError,
     SeenCharge,
     Submission,
-    Trouble,
-    Verdict,
 )
+from services.payment.processors.shapes import Shapes
 
 stripe.enable_telemetry = False
 """Figures about this machine and its requests are nobody's business, and cost CPU each time."""
@@ -41,29 +38,7 @@ KEEP_SECONDS_MAX = 4.0
 """Shorter than servers keep idle connections: a request on a dying one would have no answer."""
 PAGE = 100
 REFUND_REASON = "requested_by_customer"
-HUNDREDFOLD = frozenset({"ISK", "UGX"})
-"""Stripe counts them in hundredths, ISO 4217 in whole units: an amount of ours would be a hundredth
-there. https://docs.stripe.com/currencies#special-cases"""
-
-STATUS = {
-    "pending": SeenStatus.PENDING,
-    "requires_action": SeenStatus.PENDING,
-    "succeeded": SeenStatus.SUCCEEDED,
-    "failed": SeenStatus.FAILED,
-    "canceled": SeenStatus.FAILED,
-}
-"""https://docs.stripe.com/api/refunds/object#refund_object-status"""
-CHARGE_STATUS = {"succeeded": SeenStatus.SUCCEEDED, "processing": SeenStatus.PENDING}
-"""https://docs.stripe.com/payments/paymentintents/lifecycle; all others need somebody to act, and
-nobody can: the customer is not there, and has no secret of it."""
 CLOCK_SKEW = timedelta(hours=1)
-DISPUTE = {
-    "won": DisputeState.WON,
-    "warning_closed": DisputeState.WON,
-    "prevented": DisputeState.WON,
-    "lost": DisputeState.LOST,
-}
-"""https://docs.stripe.com/api/disputes/object#dispute_object-status; all others are open."""
 
 
 class Http(stripe.AIOHTTPClient):
@@ -134,6 +109,7 @@ class StripeProcessor:
         """`charges`: how references begin that name a charge instead of a payment intent."""
         self.name = name
         self._charges = charges
+        self._shapes = Shapes(stripes_units=name == "stripe")
         self._breaker = breaker
         self._http = Http()
         self._client = stripe.StripeClient(
@@ -190,13 +166,12 @@ class StripeProcessor:
             disputes = await self._pages("/v1/disputes", self._by(payment.reference))
         if with_refunds or charge.get("amount_refunded", 1):
             refunds = await self._refunds(payment.reference)
-        captured = charge.get("amount_captured")
         return PaymentLook(
             payment_id=payment.payment_id,
-            captured=charge.get("amount") if captured is None else captured,
-            refunds=tuple(_refund(each) for each in refunds),
+            captured=self._shapes.captured(charge),
+            refunds=tuple(self._shapes.refund(each) for each in refunds),
             refunds_read=True,
-            disputes=tuple(_dispute(each) for each in disputes),
+            disputes=tuple(self._shapes.dispute(each) for each in disputes),
             as_of=now,
         )
 
@@ -234,29 +209,20 @@ class StripeProcessor:
                 return
             page["starting_after"] = answer["data"][-1]["id"]
 
-    def _refuse_other_units(self, currency: str) -> None:
-        """Raises ProcessorError where our minor unit is not Stripe's: a person pays then."""
-        if self.name == "stripe" and currency in HUNDREDFOLD:
-            explanation = f"{currency} is not refunded here by itself: Stripe counts it otherwise"
-            raise ProcessorError(
-                Trouble(verdict=Verdict.REFUSED, code="currency_units", explanation=explanation)
-            )
-
     async def submit(self, submission: Submission) -> SeenRefund:
-        self._refuse_other_units(submission.currency)
         answer = await self._ask(
             "post",
             "/v1/refunds",
             {
                 **self._by(submission.payment.reference),
-                "amount": submission.amount,
+                "amount": self._shapes.amount(submission.amount, submission.currency),
                 "reason": REFUND_REASON,
                 "metadata": submission.metadata,
                 "expand": ["balance_transaction"],
             },
             key=submission.key,
         )
-        return _refund(answer)
+        return self._shapes.refund(answer)
 
     async def find(
         self, payment: PaymentFacts, refund_id: str, reference: str | None = None
@@ -264,7 +230,9 @@ class StripeProcessor:
         try:
             if reference is not None:
                 expand = {"expand": ["balance_transaction"]}
-                return _refund(await self._ask("get", _path("refunds", reference), expand))
+                return self._shapes.refund(
+                    await self._ask("get", _path("refunds", reference), expand)
+                )
             refunds = await self._refunds(payment.reference)
         except ProcessorError as error:
             if error.trouble.code == "resource_missing":
@@ -272,20 +240,20 @@ class StripeProcessor:
             raise
         look = PaymentLook(
             payment_id=payment.payment_id,
-            refunds=tuple(_refund(each) for each in refunds),
+            refunds=tuple(self._shapes.refund(each) for each in refunds),
             as_of=datetime.min.replace(tzinfo=UTC),
         )
         return look.refund(refund_id)
 
     async def cancel(self, reference: str) -> SeenRefund:
         path = f"{_path('refunds', reference)}/cancel"
-        return _refund(await self._ask("post", path, key=f"cancel:{reference}"))
+        return self._shapes.refund(await self._ask("post", path, key=f"cancel:{reference}"))
 
     async def charge(self, submission: Submission) -> SeenCharge:
-        self._refuse_other_units(submission.currency)
+        amount = self._shapes.amount(submission.amount, submission.currency)
         original = await self._source(submission.payment.reference)
         parameters: dict[str, Any] = {
-            "amount": submission.amount,
+            "amount": amount,
             "currency": submission.currency.lower(),
             "confirm": True,
             "off_session": True,
@@ -295,7 +263,7 @@ class StripeProcessor:
             name: original[name] for name in ("customer", "payment_method") if original.get(name)
         }
         answer = await self._ask("post", "/v1/payment_intents", parameters, key=submission.key)
-        return _charge(answer)
+        return self._shapes.charge(answer)
 
     async def _source(self, reference: str) -> dict[str, Any]:
         """Who paid, and with what: of a payment intent, or of a charge where one is named."""
@@ -312,7 +280,7 @@ class StripeProcessor:
             where["customer"] = customer
         wanted = {"reversal_id": reversal_id, "reference": payment.reference}
         found = [
-            _charge(each)
+            self._shapes.charge(each)
             async for each in self._each("/v1/payment_intents", where)
             if wanted.items() <= (each.get("metadata") or {}).items()
         ]
@@ -323,13 +291,13 @@ class StripeProcessor:
         where = {"created": {"gte": int(since.timestamp())}}
         async for each in self._each("/v1/payment_intents", where):
             if (each.get("metadata") or {}).get("reversal_id"):
-                yield _charge(each)
+                yield self._shapes.charge(each)
 
     async def refunds_between(self, begin: datetime, end: datetime) -> AsyncIterator[Listed]:
         where = {"created": {"gte": int(begin.timestamp()), "lt": int(end.timestamp())}}
         async for each in self._each("/v1/refunds", where):
             yield Listed(
-                refund=_refund(each),
+                refund=self._shapes.refund(each),
                 payment_reference=each.get("payment_intent") or each.get("charge") or "",
                 created_at=datetime.fromtimestamp(each["created"], tz=UTC),
             )
@@ -338,47 +306,3 @@ class StripeProcessor:
 def _path(kind: str, id_: str) -> str:
     """An order's references are not ours: whatever is in them stays one step of the path."""
     return f"/v1/{kind}/{quote_plus(id_)}"
-
-
-def _refund(data: dict[str, Any]) -> SeenRefund:
-    transaction = data.get("balance_transaction")
-    settled = transaction if isinstance(transaction, dict) else {}
-    destination = (data.get("destination_details") or {}).get("card") or {}
-    status = data.get("status") or "succeeded"  # absent on the oldest refunds
-    amount = settled.get("amount")
-    currency = settled.get("currency")
-    return SeenRefund(
-        reference=data["id"],
-        refund_id=(data.get("metadata") or {}).get("refund_id"),
-        status=STATUS.get(status, SeenStatus.PENDING),
-        amount=data["amount"],
-        currency=data["currency"].upper(),
-        failure_code=data.get("failure_reason") or ("canceled" if status == "canceled" else None),
-        arn=destination.get("reference"),
-        settlement_currency=currency.upper() if currency else None,
-        settlement_amount=abs(amount) if amount is not None else None,
-    )
-
-
-def _charge(data: dict[str, Any]) -> SeenCharge:
-    status = str(data["status"])
-    metadata = data.get("metadata") or {}
-    return SeenCharge(
-        reference=str(data["id"]),
-        reversal_id=metadata.get("reversal_id", ""),
-        order_id=metadata.get("order_id", ""),
-        status=CHARGE_STATUS.get(status, SeenStatus.FAILED),
-        amount=data["amount"],
-        currency=data["currency"].upper(),
-        explanation=f"the new charge is {status}",
-    )
-
-
-def _dispute(data: dict[str, Any]) -> SeenDispute:
-    return SeenDispute(
-        dispute_id=data["id"],
-        state=DISPUTE.get(data["status"], DisputeState.OPEN),
-        amount=data["amount"],
-        currency=data["currency"].upper(),
-        reason=data.get("reason"),
-    )

@@ -12,7 +12,6 @@ from services.chassis.service import Again
 from services.payment.charging import Charging
 from services.payment.messages import ChargeReversal, ReversalCharged
 from services.payment.model import PaymentFacts, SeenStatus
-from services.payment.processors.breaker import Breaker
 from services.payment.processors.port import (
     ProcessorError,
     SeenCharge,
@@ -20,7 +19,6 @@ from services.payment.processors.port import (
     Trouble,
     Verdict,
 )
-from services.payment.processors.stripe_client import StripeProcessor
 
 pytestmark = pytest.mark.asyncio
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -114,16 +112,3 @@ async def test_a_charge_that_is_there_is_never_made_again(hours: int, status: Se
     assert isinstance(outcome, Again) == (status is SeenStatus.PENDING)
     if isinstance(outcome, ReversalCharged):
         assert outcome.settled == (status is SeenStatus.SUCCEEDED)
-
-
-async def test_stripe_is_not_asked_in_a_currency_that_it_counts_otherwise() -> None:
-    stripe = StripeProcessor(
-        name="stripe", key="sk_test_1", base="http://127.0.0.1:1", breaker=Breaker(Clock())
-    )
-    wish = Submission(payment=PAYMENT, amount=5000, currency="ISK", key="k", metadata={})
-    for call in (stripe.submit, stripe.charge):
-        with pytest.raises(ProcessorError) as caught:
-            await call(wish)
-        assert caught.value.trouble.verdict is Verdict.REFUSED
-        assert caught.value.trouble.code == "currency_units"
-    await stripe.close()
