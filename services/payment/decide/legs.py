@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from contracts.decisions import TaxLeg
 from contracts.payment import LoyaltyReversed, TaxReversalRecorded
 from services.payment.decide.draft import CreditNote, Draft
 from services.payment.decide.orders import points_posting
-from services.payment.model import Refund
+from services.payment.model import OrderMoney, Refund, RefundState, ReversalState
 
 SERIES = {False: "CN", True: "TEST"}
 """Live and test returns have numbers of their own; both without gaps within a year."""
@@ -19,54 +19,85 @@ def book(draft: Draft, refund: Refund) -> Refund:
     """Book the legs of a refund that has settled, once."""
     if refund.legs is None or refund.legs_booked:
         return refund
-    _record(draft, refund, sign=1)
+    points = refund.legs.loyalty
+    reversed_, restored = points.points_to_reverse, points.points_to_restore
+    if reversed_ or restored:
+        _points(draft, refund, reversed_=reversed_, restored=restored)
+    for tax in refund.legs.tax:
+        if tax.tax != 0:  # a rate without tax has nothing to take back
+            _tax(draft, refund, tax, sign=1)
     return draft.keep(refund.model_copy(update={"legs_booked": True}))
 
 
 def take_back(draft: Draft, refund: Refund) -> Refund:
-    """The same messages with negative numbers, when a settled refund failed later."""
+    """The same messages with negative numbers, when a settled refund failed later.
+
+    What reversals have taken back already is not taken back twice.
+    """
     if refund.legs is None or not refund.legs_booked:
         return refund
-    _record(draft, refund, sign=-1)
+    others = _settled(draft.order, refund.return_id, without=refund.refund_id)
+    _take(draft, refund, _Part(begin=_reversed(draft.order, refund), total=others + refund.amount))
     return draft.keep(refund.model_copy(update={"legs_booked": False}))
 
 
-def reverse(draft: Draft, refunds: Sequence[Refund], *, before: int, after: int) -> None:
-    """Take back the part of the legs that belongs to the money that was taken back.
+def reverse(draft: Draft, return_id: str, *, before: int, after: int) -> None:
+    """Take back the part of a return's legs that belongs to the money that was taken back.
 
-    `before` and `after`: what reversals have taken of these refunds in all, minor units. Each part
-    is the difference of two floors, so that the parts of many reversals add up to the whole.
+    `before` and `after`: what reversals have taken of its refunds in all, minor units.
     """
-    total = sum(each.amount for each in refunds)
-
-    def part(amount: int) -> int:
-        return amount * min(after, total) // total - amount * min(before, total) // total
-
-    for refund in refunds:
-        assert refund.legs is not None
-        points = refund.legs.loyalty
-        reversed_, restored = part(points.points_to_reverse), part(points.points_to_restore)
-        if reversed_ or restored:
-            _points(draft, refund, reversed_=-reversed_, restored=-restored)
-        for tax in refund.legs.tax:
-            leg = tax.model_copy(update={"net": part(tax.net), "tax": part(tax.tax)})
-            if leg.tax != 0:
-                _tax(draft, refund, leg, sign=-1)
+    part = _Part(begin=before, end=after, total=_settled(draft.order, return_id))
+    for refund in draft.order.refunds.values():
+        if refund.return_id == return_id and refund.legs_booked:
+            _take(draft, refund, part)
 
 
-def _record(draft: Draft, refund: Refund, *, sign: int) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """From `begin` to `end` of `total` minor units that were paid; by default up to the end.
+
+    Each part is the difference of two floors, so that the parts of many reversals add up to the
+    whole.
+    """
+
+    begin: int
+    end: int | None = None
+    total: int
+
+    def of(self, amount: int) -> int:
+        begin = min(self.begin, self.total)
+        end = self.total if self.end is None else min(self.end, self.total)
+        return amount * end // self.total - amount * begin // self.total
+
+
+def _take(draft: Draft, refund: Refund, part: _Part) -> None:
     assert refund.legs is not None
     points = refund.legs.loyalty
-    if points.points_to_reverse or points.points_to_restore:
-        _points(
-            draft,
-            refund,
-            reversed_=sign * points.points_to_reverse,
-            restored=sign * points.points_to_restore,
-        )
+    reversed_, restored = part.of(points.points_to_reverse), part.of(points.points_to_restore)
+    if reversed_ or restored:
+        _points(draft, refund, reversed_=-reversed_, restored=-restored)
     for tax in refund.legs.tax:
-        if tax.tax != 0:  # a rate without tax has nothing to take back
-            _tax(draft, refund, tax, sign=sign)
+        leg = tax.model_copy(update={"net": part.of(tax.net), "tax": part.of(tax.tax)})
+        if leg.tax != 0:
+            _tax(draft, refund, leg, sign=-1)
+
+
+def _settled(order: OrderMoney, return_id: str, *, without: str = "") -> int:
+    return sum(
+        each.amount
+        for each in order.refunds.values()
+        if each.return_id == return_id
+        and each.state is RefundState.SETTLED
+        and each.refund_id != without
+    )
+
+
+def _reversed(order: OrderMoney, refund: Refund) -> int:
+    return sum(
+        each.amount
+        for each in order.reversals.values()
+        if each.return_id == refund.return_id and each.state is ReversalState.SETTLED
+    )
 
 
 def _points(draft: Draft, refund: Refund, *, reversed_: int, restored: int) -> None:

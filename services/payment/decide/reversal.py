@@ -153,12 +153,7 @@ def _settle(draft: Draft, reversal: Reversal, method: str, reference: str | None
             test=reversal.test,
         )
     )
-    refunds = [
-        each
-        for each in draft.order.refunds.values()
-        if each.return_id == reversal.return_id and each.legs_booked
-    ]
-    legs.reverse(draft, refunds, before=before, after=before + reversal.amount)
+    legs.reverse(draft, reversal.return_id, before=before, after=before + reversal.amount)
 
 
 def _settled(order: OrderMoney, return_id: str) -> int:

@@ -1,5 +1,7 @@
 """Whatever comes between us and the processor: never two effective refunds, never a lost one.
 
+The same for reversals of a settled refund: never two charges, never more than was paid.
+
 ``INTERLEAVINGS=20000`` plays as many; a failure names the SEED that plays it again.
 """
 
@@ -8,13 +10,17 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from services.payment.decide import outcome
-from services.payment.model import RefundState
-from tests.unit.payment import interleaving
+from services.payment import charging
+from services.payment.decide import outcome, reversal
+from services.payment.model import RefundState, ReversalState
+from services.payment.processors.port import Verdict
+from tests.unit.payment import interleaving, reversing
 
 INTERLEAVINGS = int(os.environ.get("INTERLEAVINGS", "1000"))
 FIRST_SEED = int(os.environ.get("SEED", "0"))
@@ -34,6 +40,23 @@ def test_no_interleaving_pays_twice_or_loses_a_refund() -> None:
         interesting -= {RefundState.PENDING_SETTLEMENT, RefundState.OUTCOME_UNKNOWN}
         missing = {state for state in interesting if ends[state] == 0}
         assert not missing, f"no interleaving ended in {missing}"
+
+
+def test_no_interleaving_charges_a_reversal_twice_or_takes_back_too_much() -> None:
+    ends: Counter[tuple[ReversalState, str]] = Counter()
+    for seed in range(FIRST_SEED, FIRST_SEED + INTERLEAVINGS):
+        try:
+            world = reversing.run(seed)
+        except Exception as error:
+            again = f"replay it with SEED={seed} INTERLEAVINGS=1"
+            raise AssertionError(f"{again}: {error!r}") from error
+        ends.update((each.state, each.method) for each in world.order.reversals.values())
+    if INTERLEAVINGS >= 1000:
+        assert set(ends) == {
+            (ReversalState.SETTLED, reversal.CHARGE),
+            (ReversalState.SETTLED, "store_credit"),
+            (ReversalState.REFUSED, reversal.CHARGE),
+        }
 
 
 def believes_absence_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +125,50 @@ def test_the_check_notices_a_service_that(
     for seed in range(MUTANT_SEEDS_MAX):
         try:
             interleaving.run(seed)
+        except Exception:
+            return
+    raise AssertionError("nothing was noticed")
+
+
+def charges_again_at_once_under_a_new_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    submission, keys = charging._submission, iter(range(10**6))
+    monkeypatch.setattr(charging, "RETRY", timedelta(0))
+    monkeypatch.setattr(
+        charging, "_submission", lambda intent: replace(submission(intent), key=f"k{next(keys)}")
+    )
+
+
+def takes_a_charge_without_an_answer_for_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        reversing, "_trouble", lambda verdict: _trouble(Verdict.REFUSED, of=verdict)
+    )
+
+
+def _trouble(verdict: Verdict, *, of: Verdict) -> Exception:
+    trouble = reversing.Trouble(verdict=verdict, code=of, explanation="")
+    return reversing.ProcessorError(trouble)
+
+
+def forgets_what_other_reversals_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reversal, "_taken", lambda order, return_id: 0)
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        charges_again_at_once_under_a_new_key,
+        takes_a_charge_without_an_answer_for_refused,
+        forgets_what_other_reversals_take,
+    ],
+    ids=lambda mutant: mutant.__name__,
+)
+def test_the_check_of_reversals_notices_a_service_that(
+    mutant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant(monkeypatch)
+    for seed in range(MUTANT_SEEDS_MAX):
+        try:
+            reversing.run(seed)
         except Exception:
             return
     raise AssertionError("nothing was noticed")

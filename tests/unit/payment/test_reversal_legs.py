@@ -117,3 +117,15 @@ def test_what_may_still_be_charged_counts_as_taken() -> None:
     book.take_back(2, 20000)
     [refused] = book.of(ReversalRefused)
     assert refused.code == "exceeds_refund"  # type: ignore[attr-defined]
+
+
+def test_a_refund_that_fails_after_a_part_was_taken_back_gives_back_only_the_rest() -> None:
+    book = Book()
+    book.take_back(1, 5000)
+    failed = _settled().seen.model_copy(  # type: ignore[union-attr]
+        update={"status": SeenStatus.FAILED, "failure_code": "declined"}
+    )
+    found = messages.RefundSeen(order_id="order-1", refund_id=REFUND_ID, seen=failed, looked_at=NOW)
+    book.keep(outcome.seen(book.order, found, book.facts()))
+    assert book.tax == 0
+    assert book.points == (0, 0)
