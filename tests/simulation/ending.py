@@ -204,7 +204,10 @@ class Ending:
                 insist(points == due_points, f"I14: {where}: points {points}, {due_points} due")
 
     def ends(self) -> dict[int, Json]:
-        """How each planned return ended, without what may depend on the schedule."""
+        """How each planned return ended, without what may depend on the schedule or the seed.
+
+        `paid`: by the processor's book, per payment of the order.
+        """
         found: dict[int, Json] = {}
         for life in self.watch.lives.values():
             return_id = life.plan.return_id
@@ -212,7 +215,10 @@ class Ending:
             found[life.plan.index] = {
                 "status": row["status"],
                 "approved": row["approved"],
-                "paid": dict(sorted(self.paid[return_id].items())),
+                "paid": [
+                    self.paid[return_id][payment["processor_reference"]]
+                    for payment in life.plan.bought.payments(self.watch.simulation.clock.at)
+                ],
                 "credited": self.credits[return_id],
                 "units": self.units[return_id],
                 "determined": life.plan.how.determined,

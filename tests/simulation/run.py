@@ -68,6 +68,8 @@ class Environment:
     policy: Path
     logged: list[str] = field(default_factory=list)
     """Every line that a service has logged in the present run."""
+    calm: dict[str, Json] = field(default_factory=dict)
+    """Kind of return -> how one ends where nothing goes wrong."""
 
 
 @dataclass(kw_only=True)

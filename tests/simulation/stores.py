@@ -28,9 +28,11 @@ CREATE FUNCTION note_promise() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 END $$;
 CREATE TRIGGER note_promise AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION note_promise();
 """
-TABLES = """
-SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables
-WHERE schemaname = 'public' AND tablename <> ALL($1::text[])
+# Tables in which something was written, also by a transaction that came to nothing.
+WRITTEN = """
+SELECT string_agg(format('%I', relname), ', ') FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> ALL($1::text[])
+    AND pg_relation_size(oid) > 0
 """
 
 
@@ -41,10 +43,12 @@ class Store:
     service: str
     pools: list[Any]
     checker: Any
-    tables: str
 
     async def empty(self) -> None:
-        await self.checker.execute(f"TRUNCATE {self.tables} RESTART IDENTITY")
+        """As it was new; only what was written is emptied, for that costs files."""
+        written = await self.checker.fetchval(WRITTEN, list(KEPT))
+        if written is not None:
+            await self.checker.execute(f"TRUNCATE {written} RESTART IDENTITY CASCADE")
 
 
 @contextmanager
@@ -73,8 +77,7 @@ async def opened(made: Stores) -> AsyncIterator[dict[str, Store]]:
                 await database.connect_pool(address.runtime_url, service, size=1)
                 for _ in range(WORKERS_MAX)
             ]
-            tables = await checker.fetchval(TABLES, list(KEPT))
-            found[service] = Store(service, pools, checker, tables)
+            found[service] = Store(service, pools, checker)
         yield found
     finally:
         for store in found.values():
