@@ -31,6 +31,7 @@ from services.chassis import faults, telemetry
 from services.chassis.errors import Transient
 from services.chassis.membership import Membership
 from services.chassis.offsets import Offsets
+from services.chassis.pace import Pace
 from services.chassis.pipeline import Pipeline, Record
 from services.chassis.settings import Settings
 
@@ -124,6 +125,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._pipeline = pipeline
         self._prefix = settings.topic_prefix
         self._failures = 0
+        self._pace = Pace(pipeline.service.batches_per_second_max)
         self._idle = asyncio.Event()
         self._idle.set()
         self._store_fails: str | None = None
@@ -222,15 +224,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             telemetry.log.warning("drain_timed_out")
 
     async def _poll(self, consumer: Any) -> tuple[Any, ...]:
+        await self._pace.wait()
         try:
             found = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS_MAX)
         except KafkaError as error:
             self.broker_fails = faults.described(error)
             telemetry.log.warning("poll_failed", error=type(error).__name__)
             raise
-        if found:
+        batch = tuple(chain(*found.values()))
+        if batch:
             self.broker_fails = None
-        return tuple(chain(*found.values()))
+        if len(batch) < BATCH_RECORDS_MAX:  # a backlog is worked off at once
+            self._pace.took(len(batch))
+        return batch
 
     async def _unparsed(self, raw: Any) -> KafkaAckableMessage:
         """Headers that are not UTF-8 break FastStream's own parser, and would lose the batch."""

@@ -41,5 +41,7 @@ class Service(Generic[Work]):
     executors: Mapping[type[Message], Executor] = field(default_factory=dict)
     """Effect payload type -> executor."""
     effect_concurrency_max: int = 32
+    batches_per_second_max: float | None = None
+    """At length; a service that nobody waits for need not take up each record alone."""
     readings: Sequence[Reading] = ()
     """What is read of the store for /metrics."""
