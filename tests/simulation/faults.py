@@ -34,6 +34,9 @@ CALLS = {
 }  # fmt: skip
 """What happens to a call of the processor, the carrier or the warehouse -> weight."""
 
+SELDOM = {"kill:payment after_claim": 4, "kill:payment after_submit": 8, "call:/v1/refunds": 3}
+"""Opportunities that come once or twice in a refund's life, and matter most -> draws at each."""
+
 
 @dataclass
 class Faults:
@@ -52,13 +55,21 @@ class Faults:
         }
 
     def strikes(self, name: str, detail: str = "") -> bool:
-        rate = self.rates[name]
-        if not self.on or not rate or self.chance.random() >= rate:
+        told = f"{name}:{detail}" if detail else name
+        if not self._drawn(name, SELDOM.get(told, 1)):
             return False
-        self.fired[f"{name}:{detail}" if detail else name] += 1
+        self.fired[told] += 1
         return True
 
-    def call_trouble(self) -> str:
+    def _drawn(self, name: str, draws: int) -> bool:
+        """Whether one of so many draws hits."""
+        calm = (1 - self.rates[name]) ** draws
+        return self.on and calm < 1 and self.chance.random() >= calm
+
+    def call_trouble(self, path: str) -> str | None:
+        """What happens to a call of this path, if anything."""
+        if not self._drawn("call", SELDOM.get(f"call:{path}", 1)):
+            return None
         name = self.chance.choices(list(CALLS), list(CALLS.values()))[0]
         self.fired[f"call:{name}"] += 1
         return name

@@ -49,7 +49,7 @@ KINDS: dict[str, Kind] = {
     ),
     "declined": Kind(weight=4, bought={"behaviour": "declined"}),
     "fails_later": Kind(weight=4, bought={"behaviour": "fails_later"}),
-    "pending": Kind(weight=4, bought={"behaviour": "pending"}),
+    "pending": Kind(weight=6, bought={"behaviour": "pending"}),
     "stored_500": Kind(weight=3, bought={"behaviour": "error_500_stored"}),
     "never_sent": Kind(weight=3, packed=0),
     "cancelled": Kind(weight=4, packed=0, cancels=True),

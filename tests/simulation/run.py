@@ -601,7 +601,7 @@ class Simulation:
             raise ConnectionResetError(f"the store is gone {name}")
 
     async def _trouble(self, request: httpx.Request) -> str | None:
-        return self.faults.call_trouble() if self.faults.strikes("call") else None
+        return self.faults.call_trouble(request.url.path if request.method == "POST" else "")
 
     def _note(self, who: str, what: str) -> None:
         self.trace.add(self.step, self.clock.at, who, what)
