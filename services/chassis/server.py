@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import sys
 from collections.abc import Callable
+from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -38,6 +40,7 @@ async def serve_until(
     """
     config = uvicorn.Config(
         app,
+        http=_parser(),
         host=host,
         port=port,
         log_config=None,
@@ -59,6 +62,15 @@ async def serve_until(
     finally:
         stopping.cancel()
         await server.shutdown()
+
+
+def _parser() -> type[asyncio.Protocol] | Literal["h11"]:
+    """Both bound a request's head; the fast one does not exist on Windows."""
+    if sys.platform == "win32":
+        return "h11"
+    from services.chassis.http_heads import BoundedHeads
+
+    return BoundedHeads
 
 
 async def _stop(server: uvicorn.Server, stop: asyncio.Event) -> None:
