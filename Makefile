@@ -66,8 +66,8 @@ integration: setup ## The integration tests: on containers where an engine answe
 	    EMBEDDED_BROKER=librdkafka $(PYTEST) -q tests/integration tests/blackbox; \
 	fi
 
-chaos: setup ## Break the running system in every way, without pause; then compare all books (MINUTES=n SEED=x)
-	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+chaos: setup ## Break the running system in every way, without pause; then compare all books (MINUTES=n SEED=x DRAIN=seconds)
+	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(DRAIN),--drain $(DRAIN))
 
 simulate: setup ## Seeds of the simulation: faults at every place, invariants after every step (SEEDS=n or SEED=x)
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100)) $(if $(RETURNS),--returns $(RETURNS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(KIND),--kind $(KIND))

@@ -71,6 +71,7 @@ async def _started_anew(world: World, service: str) -> int:
 async def stop_and_continue(world: World, chance: Random) -> str:
     service = chance.choice(SERVICES)
     seconds = chance.uniform(*FREEZE_SECONDS) if chance.random() < 0.9 else FREEZE_SECONDS_MAX
+    seconds = min(seconds, max(FREEZE_SECONDS[0], world.ends_at - time.monotonic()))
     world.kill(service, signal.SIGSTOP)
     await asyncio.sleep(seconds)
     world.kill(service, signal.SIGCONT)
@@ -160,9 +161,9 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
-def possible() -> list[str]:
-    """The faults that this machine allows."""
-    return [name for name in FAULTS if name != "clock skew" or faketime_library() is not None]
+def missing() -> dict[str, str]:
+    """Fault -> why this machine does not allow it."""
+    return {} if faketime_library() is not None else {"clock skew": "libfaketime is not installed"}
 
 
 class Storm:
@@ -175,10 +176,11 @@ class Storm:
     async def blow(self, until: float) -> None:
         """Until `until` by the monotonic clock; each fault once before any comes again."""
         began = time.monotonic()
+        self.world.ends_at = until
         waiting: list[str] = []
         while time.monotonic() < until:
             if not waiting:
-                waiting = possible()
+                waiting = sorted(FAULTS.keys() - missing().keys())
                 self.chance.shuffle(waiting)
             name = waiting.pop()
             what = await FAULTS[name](self.world, self.chance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import time
@@ -33,11 +34,15 @@ CALLS = {
 
 
 class World:
-    """`proxies` by the two parties; `supervisors` by service, each with its own environment."""
+    """`proxies` by the two parties; `supervisors` by service, each with its own environment.
+
+    `ends_at`, by the monotonic clock: no fault lasts longer.
+    """
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.said: list[str] = []
+        self.ends_at = math.inf
         self.ports = {service: processes.free_port() for service in SERVICES}
         self.proxies: dict[str, Proxy] = {}
         self.supervisors: dict[str, Supervisor] = {}
