@@ -48,6 +48,8 @@ class LabelView(BaseModel):
     label_url: str | None = None
     qr_url: str | None = None
     expires_at: datetime | None = None
+    not_voided: str | None = None
+    """Why the carrier did not take it back, where it was asked to."""
 
 
 class ScanView(BaseModel):

@@ -175,6 +175,8 @@ class Label(Kept):
     label_url: str | None = None
     qr_url: str | None = None
     expires_at: Instant | None = None
+    not_voided: str | None = None
+    """Why the carrier did not take it back, where it was asked to."""
 
 
 class Parcel(Kept):

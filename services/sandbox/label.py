@@ -17,7 +17,12 @@ QR_MM = 38
 BAR_MM = 1.0
 """A wide bar of the bar code; a narrow one is a third, a scanner's usual 0.33 mm."""
 CN22_GRAMS_MAX = 2000
-"""What is heavier needs the longer form (UPU)."""
+CN22_WORTH_MAX = {"USD": 38000, "EUR": 33000, "GBP": 28000, "JPY": 45000, "CNY": 270000}
+"""Minor units that are certainly below 300 special drawing rights, in the currencies of their
+basket. Rates move, so each is well below; what is worth more, or in another currency, takes the
+longer form, which is never wrong."""
+LETTER_POST = frozenset("LRUV")
+"""First letters of S10 numbers (UPU) of letter-post items."""
 CUSTOMS_ROWS_MAX = 9
 POSTCODE_FIRST = ("postal_code", "city", "region")
 POSTCODE_LAST = ("city", "region", "postal_code")
@@ -117,11 +122,30 @@ def _codes(page: Any, label: Json) -> None:
               align="C")  # fmt: skip
 
 
+def customs_form(label: Json) -> str:
+    """`CN22`, or `CN23` wherever the short form might not do.
+
+    UPU Convention, regulations on customs declarations: a CN22 accompanies letter-post items whose
+    contents are worth at most SDR 300, and letter post weighs at most 2 kg; all else, so every
+    parcel, has a CN23. The weight is the whole item's where it is known, else of what is in it.
+    """
+    items: list[Json] = label["customs"].get("items", [])
+    inside = sum(item.get("weight_grams") or 0 for item in items)
+    light = max(label.get("weight_grams") or 0, inside) <= CN22_GRAMS_MAX
+    currencies = {item["currency"] for item in items}
+    worth = sum(item["value"] for item in items)
+    cheap = len(currencies) <= 1 and all(
+        worth <= CN22_WORTH_MAX.get(currency, -1) for currency in currencies
+    )
+    letter = label["tracking_number"][:1] in LETTER_POST
+    return "CN22" if letter and light and cheap else "CN23"
+
+
 def _customs(page: Any, label: Json) -> None:
     items: list[Json] = label["customs"].get("items", [])
     grams = sum(item.get("weight_grams") or 0 for item in items)
     page.add_page()
-    _head(page, "Customs declaration", "CN22" if grams <= CN22_GRAMS_MAX else "CN23")
+    _head(page, "Customs declaration", customs_form(label))
     page.set_font("Helvetica", "B", 10)
     page.cell(WIDTH_MM, 5, "[x] Returned goods - not for sale")
     page.ln(7)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from contracts.base import TEXT_LENGTH_MAX
 from contracts.fulfillment import ReturnLabelFailed, ReturnLabelIssued
 from services.chassis.decision import Deadline, Decision, Effect
 from services.fulfillment.decide import attempts, customs
@@ -41,6 +42,8 @@ from services.fulfillment.orders import OrderFacts
 from services.fulfillment.sites import Sites
 from services.fulfillment.transitions import OWED, UnitEvent
 
+NOT_VOIDED = "not_voided"
+"""Code of the event for a label that the carrier would not take back."""
 OPEN = frozenset({LabelState.INTENDED, LabelState.UNKNOWN})
 LIVE = frozenset({*OPEN, LabelState.ISSUED})
 
@@ -297,24 +300,46 @@ def on_label_absent(
 
 
 def on_label_voided(goods: Goods, message: LabelVoided, *, now: datetime) -> Decision[Goods]:
-    return _void_ended(goods, message, LabelState.VOID, now)
+    label = _voiding(goods, message)
+    if label is None:
+        return ignored(goods, "the label is not being voided")
+    draft = Draft(goods=goods, now=now)
+    current = goods.returns[message.return_id]
+    draft.put(current.with_label(label.model_copy(update={"state": LabelState.VOID})))
+    return draft.done()
 
 
 def on_label_not_voided(goods: Goods, message: LabelNotVoided, *, now: datetime) -> Decision[Goods]:
-    """The carrier says that it was used: its scan will reopen the return."""
-    return _void_ended(goods, message, LabelState.ISSUED, now)
+    """The carrier says that it was used: its scan will reopen the return. Until then the label
+    keeps the carrier's words, and the event tells whoever keeps the books of postage."""
+    label = _voiding(goods, message)
+    if label is None:
+        return ignored(goods, "the label is not being voided")
+    current = goods.returns[message.return_id]
+    words = f"{message.code}: {message.reason}"
+    draft = Draft(goods=goods, now=now)
+    kept = {"state": LabelState.ISSUED, "not_voided": words}
+    draft.put(current.with_label(label.model_copy(update=kept)))
+    if current.standing in (Standing.CLOSED, Standing.REJECTED):
+        draft.events.append(
+            ReturnLabelFailed(
+                return_id=current.return_id,
+                order_id=current.order_id,
+                occurred_at=now,
+                test=current.test,
+                code=NOT_VOIDED,
+                reason=f"label {label.tracking_number} was not taken back: {words}"[
+                    :TEXT_LENGTH_MAX
+                ],
+            )
+        )
+    return draft.done()
 
 
-def _void_ended(
-    goods: Goods, message: OfAttempt, state: LabelState, now: datetime
-) -> Decision[Goods]:
+def _voiding(goods: Goods, message: OfAttempt) -> Label | None:
     current = goods.returns.get(message.return_id)
     label = attempts.named(current.labels if current else (), message.name)
-    if current is None or label is None or label.state is not LabelState.VOIDING:
-        return ignored(goods, "the label is not being voided")
-    draft = Draft(goods=goods, now=now)
-    draft.put(current.with_label(label.model_copy(update={"state": state})))
-    return draft.done()
+    return label if label is not None and label.state is LabelState.VOIDING else None
 
 
 def _waiting(goods: Goods, message: OfAttempt) -> tuple[ReturnGoods, Label] | None:

@@ -77,9 +77,9 @@ def routes(world: OutsideWorld) -> FastAPI:
         return {"labels": [x for x in world.labels.values() if x["reference"] == reference]}
 
     @app.post("/carrier/labels/{number}/void")
-    async def void(number: str) -> dict[str, Any]:
+    async def void(number: str, request: Request) -> JSONResponse:
         world.voided.append(number)
-        return {}
+        return world.answer(request, {})
 
     @app.get("/inventory/{sku}")
     async def stock(sku: str) -> dict[str, Any]:

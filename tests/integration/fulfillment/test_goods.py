@@ -177,6 +177,22 @@ async def test_a_label_bought_for_a_return_that_closed_meanwhile_is_voided_unsee
     assert not await agent.published(ReturnLabelIssued)
 
 
+async def test_a_label_that_the_carrier_does_not_take_back_is_told_and_kept_with_its_words(
+    agent: Drive, world: OutsideWorld
+) -> None:
+    world.refuses.add("/carrier/labels/T1/void")
+    await agent.send(an_order(), asked(), decided())
+    await agent.settle()
+    await agent.send(closed())
+    await agent.settle()
+    (told,) = await agent.published(ReturnLabelFailed)
+    assert told.code == "not_voided"
+    assert "T1" in told.reason and "no such article" in told.reason
+    kept = await store.find_return(agent.pool, A)
+    assert kept is not None and kept.label is not None
+    assert (kept.label.state, kept.label.not_voided) == ("issued", "unknown_sku: no such article")
+
+
 async def test_a_used_label_is_not_voided_and_the_scan_is_published(
     agent: Drive, world: OutsideWorld
 ) -> None:

@@ -75,3 +75,21 @@ def test_a_parcel_is_never_declared_too_light(grams: int, text: str) -> None:
 
 def test_letters_that_the_font_lacks_are_spelled_as_well_as_can_be() -> None:
     assert label._shown("Łódź, Ștefan’s Größe 北") == "Lódz, Stefan's Größe ?"
+
+
+@pytest.mark.parametrize(
+    ("changes", "item", "form"),
+    [
+        ({}, {"value": 33000}, "CN22"),
+        ({}, {"value": 33001}, "CN23"),
+        ({"weight_grams": 2000}, {"value": 100}, "CN22"),
+        ({"weight_grams": 2001}, {"value": 100}, "CN23"),
+        ({"weight_grams": None}, {"value": 100, "weight_grams": 2001}, "CN23"),
+        ({}, {"value": 100, "currency": "SEK"}, "CN23"),
+        ({"tracking_number": "CP123456785SB"}, {"value": 100}, "CN23"),
+    ],
+)
+def test_the_short_customs_form_is_for_light_cheap_letter_post_only(
+    changes: dict[str, Any], item: dict[str, Any], form: str
+) -> None:
+    assert label.customs_form(PLAIN | {"customs": {"items": [ITEM | item]}} | changes) == form
