@@ -12,7 +12,8 @@ from services.payment.processors.port import ProcessorError
 FAILURES_MAX = 5
 """So many in a row open the circuit."""
 OPEN_SECONDS_MIN = 2
-OPEN_SECONDS_MAX = 60
+OPEN_SECONDS_MAX = 15
+"""With what a request itself may take, less than the 30 s in which all has to go on again."""
 
 
 class CircuitOpen(Exception):
@@ -57,7 +58,7 @@ class Breaker:
             yield
         except ProcessorError as error:
             if error.trouble.ill:
-                self._failed()
+                self._failed(probe=probe)
             else:
                 self._answered()
             raise
@@ -72,7 +73,9 @@ class Breaker:
         self._open_seconds = OPEN_SECONDS_MIN
         self._until = None
 
-    def _failed(self) -> None:
+    def _failed(self, *, probe: bool) -> None:
+        if self.open and not probe:  # sent before it opened: nothing new
+            return
         self._failures += 1
         if self._failures < FAILURES_MAX:
             return
