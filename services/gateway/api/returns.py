@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import httpx
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse
 from sse_starlette import EventSourceResponse
 
 from contracts import requests
@@ -20,7 +21,7 @@ from contracts.reviews import ReviewDecided, ReviewDecision
 from services.chassis import ids
 from services.chassis.http import Problem
 from services.chassis.outbox import OutboxRow
-from services.gateway import allowed, asking, bodies, intake
+from services.gateway import allowed, asking, bodies, intake, page
 from services.gateway import answer as shown
 from services.gateway import gateway as door
 from services.gateway.api import examples
@@ -136,6 +137,19 @@ async def post_quote(
 async def get_return(request: Request, return_id: str, caller: Reader) -> Response:
     view = await door.of(request).known(return_id)
     return _json(shown.answer(view))
+
+
+@router.get(
+    "/{return_id}/page",
+    summary="A return as a page for its customer: label, tracking, what happens next",
+    responses=examples.answers({}, 401, 403, 404, 503)
+    | {200: {"description": "HTML without scripts", "content": {"text/html": {}}}},
+)
+async def get_page(request: Request, return_id: str, caller: Reader) -> Response:
+    """A frontend fetches it with its own key and hands it to the customer whom it has logged in."""
+    view = await door.of(request).known(return_id)
+    headers = {"Content-Security-Policy": page.POLICY, "Cache-Control": "no-store"}
+    return HTMLResponse(page.page(shown.answer(view)), headers=headers)
 
 
 def _json(answer: shown.ReturnAnswer | shown.Page) -> Response:

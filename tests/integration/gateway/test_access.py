@@ -25,6 +25,7 @@ CALLS: dict[tuple[str, str], tuple[set[str], Json]] = {
     ("GET", "/returns"): ({"returns:read"}, {}),
     ("GET", f"/returns/{RETURN}"): ({"returns:read"}, {}),
     ("GET", f"/returns/{RETURN}/events"): ({"returns:read"}, {}),
+    ("GET", f"/returns/{RETURN}/page"): ({"returns:read"}, {}),
     ("POST", f"/returns/{RETURN}/cancel"): ({"returns:write"}, examples.CANCEL),
     ("POST", f"/returns/{RETURN}/evidence"): ({"returns:write"}, examples.EVIDENCE),
     ("POST", f"/returns/{RETURN}/settlement"): ({"returns:write"}, examples.SETTLEMENT),

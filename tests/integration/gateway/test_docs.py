@@ -21,6 +21,7 @@ PINNED = {
     "/returns/quote": {"post"},
     "/returns/{return_id}": {"get"},
     "/returns/{return_id}/events": {"get"},
+    "/returns/{return_id}/page": {"get"},
     "/returns/{return_id}/cancel": {"post"},
     "/returns/{return_id}/evidence": {"post"},
     "/returns/{return_id}/settlement": {"post"},

@@ -502,3 +502,14 @@ async def test_a_return_of_which_nobody_saw_the_request_is_shown_all_the_same(do
     await door.publish("returns.requests", late)
     listed = (await door.http.get("/returns", params={"customer_id": "customer-17"})).json()
     assert [item["return_id"] for item in listed["items"]] == [return_id]
+
+
+async def test_a_customer_gets_the_return_as_a_page(door: Door) -> None:
+    return_id = await door.ask()
+    await door.publish("fulfillment.events", label(return_id))
+    seen = await door.http.get(f"/returns/{return_id}/page")
+    assert seen.status_code == 200
+    assert seen.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in seen.headers["content-security-policy"]
+    assert 'href="http://127.0.0.1/label.pdf"' in seen.text
+    assert (await door.http.get(f"/returns/{new_id()}/page")).status_code == 404
