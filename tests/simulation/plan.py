@@ -30,6 +30,10 @@ class Kind:
     grade: str = "as_new"
     defect_confirmed: bool | None = None
     verdict: str = "approve"
+    second_verdict: str | None = None
+    """What another person says of the same case right after: it comes too late."""
+    lost: bool = False
+    """The carrier takes the parcel and never scans it again."""
     cancels: bool = False
     late_order: bool = False
     dispute: str | None = None
@@ -47,6 +51,13 @@ KINDS: dict[str, Kind] = {
     "rejected_late": Kind(
         weight=5, bought={"days_ago": 35}, asked={"reason": "changed_mind"}, verdict="reject"
     ),
+    "reviewed_twice": Kind(
+        weight=3,
+        bought={"days_ago": 35},
+        asked={"reason": "changed_mind"},
+        verdict="reject",
+        second_verdict="approve",
+    ),
     "declined": Kind(weight=4, bought={"behaviour": "declined"}),
     "fails_later": Kind(weight=4, bought={"behaviour": "fails_later"}),
     "pending": Kind(weight=6, bought={"behaviour": "pending"}),
@@ -55,6 +66,7 @@ KINDS: dict[str, Kind] = {
     "cancelled": Kind(weight=4, packed=0, cancels=True),
     "part_of_order": Kind(weight=4, bought={"units": 3}, units=1),
     "short_parcel": Kind(weight=3, bought={"units": 2}, packed=1),
+    "lost_parcel": Kind(weight=3, lost=True),
     "wrong_parcel": Kind(weight=3, grade="wrong_item"),
     "worn": Kind(weight=3, grade="worn"),
     "defect_not_found": Kind(
@@ -201,6 +213,8 @@ class Life:
 
         yield self._later(12)
         yield warehouse("scans", {"scan": "accepted"})
+        if how.lost:
+            return
         yield self._later(24)
         yield warehouse("scans", {"scan": "delivered"})
         yield self._later(4)
@@ -240,6 +254,10 @@ class Life:
                 body["settlement"] = {"method": "store_credit"}
             key = f"review:{self.seen.sequence}"
             yield self._of_return("review", body, key, self._other_case(case))
+            second = self.plan.how.second_verdict
+            if second is not None:
+                body = body | {"decision": second, "reviewer": "sam"}
+                yield self._of_return("review", body, f"{key}:again", self._other_case(case))
 
     def _has_to_review(self) -> bool:
         """While the bank has not said who is right, there is nothing to decide."""

@@ -54,8 +54,10 @@ REACHED = (
     *(f"{kind} ends {status}" for kind, status in {
         "happy": "settled", "rejected_late": "rejected", "never_sent": "expired",
         "cancelled": "cancelled", "declined": "settled", "fails_later": "settled",
+        "reviewed_twice": "rejected", "lost_parcel": "settled",
     }.items()),
     "escalated outside_window", "escalated conflicting_evidence", "escalated settlement_failed",
+    "escalated inventory_contradiction",
     "escalated order_not_found", "escalated payment_not_refundable", "escalated assessment_timeout",
     "decision approved by agent", "decision approved by human", "decision rejected by human",
     "refund none released", "refund reserved submit", "refund submitting taken",
