@@ -100,6 +100,8 @@ async def drive(new_store: NewStore, settings: Settings) -> AsyncIterator[DriveS
             own = settings.model_copy(update={f"{name}_database_url": url, **changes})
             pool = await database.connect_pool(url, name)
             stack.push_async_callback(pool.close)
-            return Drive(build(own, pool), pool, own, clock or SteppedClock())
+            service = build(own, pool)
+            stack.push_async_callback(service.close)
+            return Drive(service, pool, own, clock or SteppedClock())
 
         yield make

@@ -103,8 +103,9 @@ async def running(
         for task in runtime.tasks:
             task.cancel()
         await asyncio.gather(*runtime.tasks, return_exceptions=True)
-        with suppress(Exception):
-            await asyncio.wait_for(pool.close(), CLOSE_SECONDS_MAX)
+        for close in (runtime.service.close, pool.close):
+            with suppress(Exception):
+                await asyncio.wait_for(close(), CLOSE_SECONDS_MAX)
         pool.terminate()
 
 

@@ -25,6 +25,10 @@ class Again:
     reason: str
 
 
+async def nothing_to_close() -> None:
+    """A service that holds no connections but the chassis's own."""
+
+
 Executor = Callable[[Any], Awaitable[Message | Again]]
 """Effect payload -> the message to self that reports the outcome. Transient: try again."""
 
@@ -45,3 +49,5 @@ class Service(Generic[Work]):
     """At length; a service that nobody waits for need not take up each record alone."""
     readings: Sequence[Reading] = ()
     """What is read of the store for /metrics."""
+    close: Callable[[], Awaitable[None]] = nothing_to_close
+    """Ends the service's own connections to the outside, after its last effect."""

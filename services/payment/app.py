@@ -38,6 +38,7 @@ def build(settings: Settings, pool: Any, clock: Clock | None = None) -> PaymentS
         executors=Effects(processors, pool, clock).executors(),
         effect_concurrency_max=EFFECTS_CONCURRENT_MAX,
         processors=processors,
+        close=processors.close,
         readings=gauges.READINGS,
     )
 

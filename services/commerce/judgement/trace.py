@@ -78,7 +78,8 @@ def entries(order: OrderSnapshot, asked: tuple[RequestLine, ...], earlier: Earli
 
 
 def _free(bought: OrderLine, gone: set[int]) -> Iterator[int]:
-    return (unit for unit in range(1, bought.quantity + 1) if unit not in gone)
+    units = range(1, bought.quantity + 1)
+    return (unit for unit in units if unit not in gone) if gone else iter(units)
 
 
 def _candidates(order: OrderSnapshot, line: RequestLine) -> list[OrderLine]:

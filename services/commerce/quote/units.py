@@ -22,7 +22,7 @@ def share(total: int, quantity: int, units: Sequence[int]) -> int:
     a line may have a million units.
     """
     each, rest = divmod(total, quantity)
-    return each * len(units) + sum(1 for unit in units if unit <= rest)
+    return each * len(units) + (sum(1 for unit in units if unit <= rest) if rest else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ async def test_a_killed_service_comes_back_on_its_port_and_that_is_said(
         first = keeper.processes["toy"]
         command = psutil.Process(first).cmdline()
         os.kill(first, signal.SIGKILL)
-        await wait_for(lambda: keeper.processes["toy"] != first, seconds=5, what="a restart")
+        await wait_for(lambda: keeper.processes["toy"] != first, what="a restart")
         await keeper.wait_until_ready(address)
         assert psutil.Process(keeper.processes["toy"]).cmdline() == command
     finally:
@@ -105,7 +105,7 @@ async def test_a_service_that_cannot_be_started_now_is_tried_until_it_can(
         shutil.rmtree(logs)
         logs.write_text("a file where the folder of the logs was")
         os.kill(keeper.processes["toy"], signal.SIGKILL)
-        await wait_for(lambda: "could not" in " ".join(said), seconds=5, what="it is said")
+        await wait_for(lambda: "could not" in " ".join(said), what="it is said")
         logs.unlink()
         await keeper.wait_until_ready(address)
     finally:

@@ -14,9 +14,12 @@ import pytest
 from contracts import payment as told
 from contracts import topics
 from contracts.base import Message
+from contracts.orders import PaymentMethod, Processor
 from services.chassis.clock import WallClock
 from services.payment import webhooks
-from tests.driving import record
+from services.payment.app import PaymentService
+from services.payment.model import PaymentFacts
+from tests.driving import START, record
 from tests.integration.payment.conftest import Serve, Served
 from tests.payments import SECRET, Sandbox, a_decision, a_payment, a_release, an_order, new_id
 from tests.waiting import wait_for
@@ -259,3 +262,25 @@ async def test_store_credit_is_spent_once_and_never_overdrawn(
         assert (await served.client.post(f"{path}/debits", json={})).status_code == 422
         seen = (await served.client.get(path)).json()
         assert seen["balances"] == [{"currency": "USD", "balance": 2200}]
+
+
+async def test_a_service_that_stops_leaves_no_connection_to_the_processor_open(
+    serve: Serve, sandbox: Sandbox
+) -> None:
+    async with serve() as served:
+        service = served.runtime.service
+        assert isinstance(service, PaymentService)
+        processor = service.processors.sandbox
+        sandbox.pay("pi_left_open")
+        payment = PaymentFacts(
+            payment_id="p1",
+            processor=Processor.SANDBOX,
+            reference="pi_left_open",
+            method=PaymentMethod.CARD,
+            captured=22200,
+            captured_at=START,
+        )
+        assert (await processor.look(payment, now=START)).known
+        session = processor._http._kept()
+        assert not session.closed
+    assert session.closed
