@@ -51,6 +51,8 @@ DRAIN_SECONDS_MAX = 20.0
 PING_SECONDS_MAX = 2.0
 POSITION_SECONDS_MAX = 0.2
 LOGIN_MS_MAX = 3_000
+WATCH_SECONDS = 10.0
+STOP_SECONDS_MAX = 20.0
 SASL = {
     "PLAIN": SASLPlaintext,
     "SCRAM-SHA-256": SASLScram256,
@@ -125,6 +127,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._pipeline = pipeline
         self._prefix = settings.topic_prefix
         self._failures = 0
+        self._turns = 0
         self._pace = Pace(pipeline.service.batches_per_second_max)
         self._idle = asyncio.Event()
         self._idle.set()
@@ -172,6 +175,35 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     async def start(self) -> None:
         """Raises KafkaError while the broker cannot be reached."""
         await self.broker.start()
+
+    async def until_it_stands_still(self) -> None:
+        """Returns when records have waited for two looks in a row and none was taken up.
+
+        The library's own tasks can end for good without a word, as after a broker that died.
+        """
+        looks, turns = 0, self._turns
+        while looks < 2:
+            await asyncio.sleep(WATCH_SECONDS)
+            quiet = self._turns == turns and self._idle.is_set() and self._store_fails is None
+            turns = self._turns
+            looks = looks + 1 if quiet and await self._is_behind() else 0
+
+    async def _is_behind(self) -> bool:
+        consumer = self.subscriber.consumer
+        if consumer is None or not self.subscriber.running:
+            return False
+        try:
+            async with asyncio.timeout(WATCH_SECONDS):
+                ends = await consumer.end_offsets(consumer.assignment())
+                return any([await consumer.position(each) < end for each, end in ends.items()])
+        except (KafkaError, IllegalStateError, TimeoutError):
+            return False  # nobody can tell
+
+    async def give_up(self) -> None:
+        """Let go of a consumer that cannot be used any more, so that it can be started anew."""
+        with suppress(Exception):
+            async with asyncio.timeout(STOP_SECONDS_MAX):
+                await self.broker.stop()
 
     async def stop(self) -> None:
         """Finish the batch in hand, commit its offsets, leave the group."""
@@ -233,6 +265,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             raise
         batch = tuple(chain(*found.values()))
         if batch:
+            self._turns += 1
             self.broker_fails = None
         if len(batch) < BATCH_RECORDS_MAX:  # a backlog is worked off at once
             self._pace.took(len(batch))

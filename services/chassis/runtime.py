@@ -147,21 +147,22 @@ async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _consume(runtime: Runtime) -> None:
-    """Start the consumer, however long the broker is away; then the library keeps it going."""
-    failures = 0
+    """Start the consumer, however long the broker is away; anew, if it ever stands still."""
+    consumer, failures = runtime.consumer, 0
     while True:
         try:
-            await runtime.consumer.start()
-            return
+            await consumer.start()
+            await consumer.until_it_stands_still()
+            failures, consumer.broker_fails = 0, "stands still, and is started anew"
+            telemetry.log.error("consumer_stands_still")
         except Exception as error:
             failures += 1
-            runtime.consumer.broker_fails = f"cannot be reached: {type(error).__name__}"
+            consumer.broker_fails = f"cannot be reached: {type(error).__name__}"
             if not isinstance(error, KafkaError | OSError):
                 telemetry.log.error("consumer_failed", exc_info=error)
             telemetry.log.warning("broker_unreachable", error=type(error).__name__)
-            with suppress(Exception):
-                await runtime.consumer.broker.stop()
-            await asyncio.sleep(backoff_seconds(failures))
+        await consumer.give_up()
+        await asyncio.sleep(backoff_seconds(failures))
 
 
 def run(name: str, build: Build, routes: Routes | None = None, **app_arguments: Any) -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from services.chassis import runtime
+from services.chassis import bus, runtime
 from services.chassis.runtime import Runtime
 from services.chassis.settings import Settings
 from tests.integration.chassis import toy
@@ -142,3 +142,35 @@ async def test_one_of_several_brokers_is_enough_to_start(toy_settings: Settings)
         await publish(producer, toy_settings, request("o", "o:1"))
         assert await read_lifecycle(toy_settings, 1)
         assert len(await requests_of(started, "o")) == 1
+
+
+@pytest.mark.parametrize("dead", ["fetching", "polling"])
+async def test_a_consumer_whose_own_tasks_have_died_without_a_word_is_made_anew(
+    toy_settings: Settings, monkeypatch: pytest.MonkeyPatch, dead: str
+) -> None:
+    monkeypatch.setattr(bus, "WATCH_SECONDS", 1.0)
+    async with running(toy_settings) as started, producing(toy_settings) as producer:
+        await publish(producer, toy_settings, request("o1", "before"))
+        await wait_for(lambda: requests_of(started, "o1"), what="the first request")
+        subscriber = started.consumer.subscriber
+        first = subscriber.consumer
+        assert first is not None
+        if dead == "fetching":
+            first._fetcher._fetch_task.cancel()
+        else:
+            for task in subscriber.tasks:
+                task.cancel()
+        # A fetch that was under way may still bring the next record, not the one after it.
+        for number in (2, 3):
+            await publish(producer, toy_settings, request("o1", f"after {number}"))
+            await wait_for(
+                lambda number=number: _has(started, "o1", number),  # type: ignore[misc]
+                what="a request after the death",
+                seconds=60,
+            )
+        assert subscriber.consumer is not first
+        await wait_for(lambda: _ready(started), what="readiness", seconds=60)
+
+
+async def _has(started: Runtime, order_id: str, number: int) -> bool:
+    return len(await requests_of(started, order_id)) == number
