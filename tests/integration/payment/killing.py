@@ -37,7 +37,7 @@ from tests.waiting import wait_for
 DIES_SECONDS_MAX = 90
 DEATHS_MAX = 40
 AMOUNT, REVERSED = 22200, 5000
-QUIET_MS = 2_000
+POLL_MS = 2_000
 EVENTS = "payment.events"
 
 
@@ -180,7 +180,9 @@ class Killed:
         await consumer.start()
         found: dict[str, Told] = {}
         try:
-            while batches := await consumer.getmany(timeout_ms=QUIET_MS):
+            ends = await consumer.end_offsets(consumer.assignment())
+            while any([await consumer.position(part) < end for part, end in ends.items()]):
+                batches = await consumer.getmany(timeout_ms=POLL_MS)
                 for each in (each for batch in batches.values() for each in batch):
                     headers = dict(each.headers)
                     id_, type_ = headers["ce_id"].decode(), headers["ce_type"].decode()

@@ -130,15 +130,9 @@ async def state_of(killed: Killed, cell: Cell) -> RefundState | ReversalState | 
 
 async def test_whenever_the_process_is_killed_every_refund_ends_as_it_must(killed: Killed) -> None:
     cells = [Cell(place=place, behaviour=each) for place in CHOSEN for each in BEHAVIOURS]
-    print(__import__("time").monotonic())
     await killed.prepare(cells)
-    print(__import__("time").monotonic())
     for place in CHOSEN:
-        deaths = await killed.die_at(place, [each for each in cells if each.place is place])
-        print(
-            f"{place.name}: SIGKILL, {deaths} times for {len(BEHAVIOURS)} behaviours",
-            __import__("time").monotonic(),
-        )
+        await killed.die_at(place, [each for each in cells if each.place is place])
     async with killed.working() as client:
 
         async def unfinished() -> list[str]:
@@ -153,12 +147,13 @@ async def test_whenever_the_process_is_killed_every_refund_ends_as_it_must(kille
             return left == 0 and not await unfinished()
 
         try:
-            print("u", __import__("time").monotonic())
             await wait_for(finished, seconds=ENDS_SECONDS_MAX, what="the end of every cell")
         except AssertionError as error:
             raise AssertionError(f"{error}: {await unfinished()}") from error
         report = (await client.get("/reconciliation")).raise_for_status().json()
-    assert report["differences"] == []
+    # Other tests take reversals at the same processor, which this store cannot know.
+    own = {cell.reversal_id for cell in cells} | {None}
+    assert [each for each in report["differences"] if each["reversal_id"] in own] == []
     told = await killed.told()
     for cell in cells:
         await assert_it_ended_well(killed, cell, told[cell.order_id])
