@@ -10,11 +10,13 @@ import signal
 import pytest
 
 from services.ops.demo.scenarios import SCENARIOS
-from tests.compose.deployment import Deployment, docker
+from tests.compose.deployment import IMAGE, Deployment, docker
 from tests.compose.storm import Storm
 from tests.waiting import wait_until
 
 HEALTHY_SECONDS_MAX = 90
+BASE = "python:3.13-slim"
+IMAGE_BYTES_MAX = 250_000_000
 MEMORY_BYTES_MAX = 2_500_000_000
 ENGINE_SECONDS_MAX = 60
 OURS = ("commerce", "fulfillment", "payment", "gateway", "sandbox")
@@ -32,6 +34,12 @@ def until_healthy(deployment: Deployment, container: str) -> None:
 def test_everything_is_healthy_within_ninety_seconds(deployment: Deployment) -> None:
     print(f"healthy after {deployment.healthy_after_seconds:.1f} s")
     assert deployment.healthy_after_seconds <= HEALTHY_SECONDS_MAX
+
+
+def test_the_image_puts_at_most_250_megabytes_on_its_base(deployment: Deployment) -> None:
+    ours, base = (int(docker("inspect", "-f", "{{.Size}}", name)) for name in (IMAGE, BASE))
+    print(f"{(ours - base) / 1e6:.0f} MB on top of the base")
+    assert ours - base <= IMAGE_BYTES_MAX
 
 
 def test_every_scenario_ends_as_its_story_says(deployment: Deployment) -> None:
