@@ -29,11 +29,12 @@ def migrate(
     runtime_role: str,
     *,
     versions: Path | None = None,
-    to: str = "head",
+    to: tuple[str, str | None] = ("head", "head"),
 ) -> None:
     """Apply every revision that is missing. Concurrent runs wait for each other.
 
-    `to`: only the service's own revisions up to this one, as an earlier version left its store.
+    `to`: only the service's and the chassis's revisions up to these, as an earlier version left
+    its store; None: none of the chassis's.
     """
     from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
@@ -46,8 +47,9 @@ def migrate(
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         # In this order: a service's first revision makes the chassis's tables.
         lines = ((SERVICE_LINE, versions), (CHASSIS_LINE, SCHEMA / "versions"))
-        for line, folder in lines if to == "head" else lines[:1]:
-            _upgrade(folder, to, connection=connection, runtime_role=runtime_role, line=line)
+        for (line, folder), end in zip(lines, to, strict=True):
+            if end is not None:
+                _upgrade(folder, end, connection=connection, runtime_role=runtime_role, line=line)
 
 
 def _upgrade(versions: Path, to: str, **attributes: Any) -> None:

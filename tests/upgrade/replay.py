@@ -27,28 +27,38 @@ WHERE table_schema = 'public' AND is_identity = 'YES'
 """
 
 
-def log(service: str, *, after: int = 0) -> list[Json]:
+def policy(story: str) -> str:
+    """The path of the merchant's policy in a story; nothing where it is the default."""
+    found = GOLDEN / story / "policy.yaml"
+    return str(found) if found.exists() else ""
+
+
+def log(story: str, service: str, *, after: int = 0) -> list[Json]:
     """What one service handled, in its order, from an entry of the whole log on."""
-    lines = gzip.decompress((GOLDEN / "log.jsonl.gz").read_bytes()).decode().splitlines()
+    packed = (GOLDEN / story / "log.jsonl.gz").read_bytes()
+    lines = gzip.decompress(packed).decode().splitlines()
     entries = [json.loads(line) for line in lines[after:]]
     return [entry for entry in entries if entry["service"] == service]
 
 
-def midway() -> int:
-    """Where in the log the stores were kept: with every return open but one."""
-    return int((GOLDEN / "midway.txt").read_text())
+def midway(story: str) -> int:
+    """Where in the log the stores were kept: with most returns open."""
+    return int((GOLDEN / story / "midway.txt").read_text())
 
 
-def store(service: str) -> Json:
-    """The whole store as it was midway: {revision, tables}."""
-    kept: Json = json.loads(gzip.decompress((GOLDEN / "stores.json.gz").read_bytes()))
+def store(story: str, service: str) -> Json:
+    """The whole store as it was midway: {revision, chassis, tables}.
+
+    Before the chassis had revisions of its own, nothing says `chassis`.
+    """
+    kept: Json = json.loads(gzip.decompress((GOLDEN / story / "stores.json.gz").read_bytes()))
     found: Json = kept[service]
     return found
 
 
-def final(service: str) -> Json:
+def final(story: str, service: str) -> Json:
     """The states that the code of that day came to."""
-    found: Json = json.loads((GOLDEN / "states.json").read_text())[service]
+    found: Json = json.loads((GOLDEN / story / "states.json").read_text())[service]
     return found
 
 

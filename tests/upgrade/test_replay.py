@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import jsonschema  # type: ignore[import-untyped]
@@ -17,42 +16,58 @@ from services.chassis import database
 from services.chassis.migrate import migrate, role_of
 from services.chassis.records import Record
 from services.chassis.settings import Settings
-from services.ops.embedded.postgres import Server
+from services.ops.embedded.postgres import Database, Server
 from tests.conftest import DriveService
 from tests.driving import Drive, SteppedClock
 from tests.upgrade import states
-from tests.upgrade.replay import differences, extended, fill, final, log, midway, replay, store
+from tests.upgrade.replay import (
+    GOLDEN,
+    differences,
+    extended,
+    fill,
+    final,
+    log,
+    midway,
+    policy,
+    replay,
+    store,
+)
 from tests.upgrade.world import BUILDS, builder
 
 pytestmark = pytest.mark.asyncio
 
 BASELINE = Path(__file__).parent / "baseline"
+TOLD = [(each.name, service) for each in sorted(GOLDEN.iterdir()) for service in BUILDS]
+"""Every story that was kept, as each service heard it."""
 NOT_YET_KNOWN = b'{"return_id": "6c0b95b5-dd2f-5934-8c96-c4f64b55cb86", "weather": "fine"}'
 
 
 @pytest_asyncio.fixture
-async def driven(request: Any, drive: DriveService) -> Drive:
+async def driven(story: str, service: str, drive: DriveService) -> Drive:
     """A service on an empty store."""
     clock = SteppedClock()
-    return await drive(builder(request.param, clock), request.param, clock=clock)
+    return await drive(builder(service, clock), service, clock=clock, policy_path=policy(story))
 
 
-@pytest.mark.parametrize("driven", BUILDS, indirect=True)
-async def test_todays_code_comes_to_the_states_of_an_old_log(driven: Drive) -> None:
-    service = driven.service.name
-    await replay(driven, log(service))
+@pytest.mark.parametrize(("story", "service"), TOLD)
+async def test_todays_code_comes_to_the_states_of_an_old_log(
+    driven: Drive, story: str, service: str
+) -> None:
+    await replay(driven, log(story, service))
     assert await driven.quarantined() == []
-    assert differences(final(service), await states.of(service, driven.pool)) == []
+    assert differences(final(story, service), await states.of(service, driven.pool)) == []
     # What it says meanwhile, a program reads that was written against the first schemas.
     for message in await driven.published():
         schema = json.loads((BASELINE / f"{type(message).__name__}.json").read_text())
         jsonschema.validate(json.loads(write(message)), schema)
 
 
-@pytest.mark.parametrize("driven", BUILDS, indirect=True)
-async def test_a_log_of_later_writers_comes_to_the_same_states(driven: Drive) -> None:
+@pytest.mark.parametrize(("story", "service"), TOLD)
+async def test_a_log_of_later_writers_comes_to_the_same_states(
+    driven: Drive, story: str, service: str
+) -> None:
     """Fields, headers and whole messages that nobody knows yet, beside what is known."""
-    service, strangers = driven.service.name, 0
+    strangers = 0
 
     def later(record: Record) -> list[Record]:
         nonlocal strangers
@@ -76,38 +91,41 @@ async def test_a_log_of_later_writers_comes_to_the_same_states(driven: Drive) ->
         )  # fmt: skip
         return [stranger, known]
 
-    await replay(driven, log(service), later)
-    assert differences(final(service), await states.of(service, driven.pool)) == []
+    await replay(driven, log(story, service), later)
+    assert differences(final(story, service), await states.of(service, driven.pool)) == []
     rows = await driven.quarantined()
     assert len(rows) == strangers
     assert all("WeatherReported" in row["reason"] for row in rows)
 
 
 @pytest.fixture
-def old_store(request: Any, postgres: Server) -> Iterator[tuple[str, Any]]:
-    """A store of the first revision that has data, with every return open but one."""
-    service, kept = request.param, store(request.param)
+def old_store(story: str, service: str, postgres: Server) -> Iterator[Database]:
+    """A store of the revision of that day that has data, with open returns."""
+    kept = store(story, service)
     name = f"old_{service}_{uuid4().hex[:8]}"
     made = postgres.provide(service, database=name)
-    migrate(service, made.migration_url, role_of(made.runtime_url), to=kept["revision"])
+    role, revisions = role_of(made.runtime_url), (kept["revision"], kept.get("chassis"))
+    migrate(service, made.migration_url, role, to=revisions)
     fill(postgres.url(name), kept["tables"])
-    yield service, made
+    yield made
     postgres.drop(name)
 
 
-@pytest.mark.parametrize("old_store", BUILDS, indirect=True)
+@pytest.mark.parametrize(("story", "service"), TOLD)
 async def test_a_store_with_open_returns_is_migrated_and_goes_on_to_settlement(
-    old_store: tuple[str, Any], settings: Settings
+    old_store: Database, settings: Settings, story: str, service: str
 ) -> None:
-    service, made = old_store
-    migrate(service, made.migration_url, role_of(made.runtime_url))
-    own = settings.model_copy(update={f"{service}_database_url": made.runtime_url})
-    pool = await database.connect_pool(made.runtime_url, service)
+    migrate(service, old_store.migration_url, role_of(old_store.runtime_url))
+    changes = {
+        f"{service}_database_url": old_store.runtime_url, "policy_path": policy(story),
+    }  # fmt: skip
+    own = settings.model_copy(update=changes)
+    pool = await database.connect_pool(old_store.runtime_url, service)
     try:
         clock = SteppedClock()
         driven = Drive(builder(service, clock)(own, pool), pool, own, clock)
-        await replay(driven, log(service, after=midway()))
+        await replay(driven, log(story, service, after=midway(story)))
         assert await driven.quarantined() == []
-        assert differences(final(service), await states.of(service, pool)) == []
+        assert differences(final(story, service), await states.of(service, pool)) == []
     finally:
         await pool.close()

@@ -1,4 +1,4 @@
-"""Returns that end in every way, and some that are open: what the golden log tells."""
+"""Returns that end in every way, and some that are open: what the log of `golden/refunds` tells."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def id_of(name: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"golden:{name}"))
 
 
-def order(name: str, *, days_ago: int = 10) -> OrderSnapshot:
+def order(name: str, *, days_ago: int = 10, sku: str = "JACKET-M") -> OrderSnapshot:
     placed, delivered = START - timedelta(days=days_ago + 3), START - timedelta(days=days_ago)
     return OrderSnapshot.model_validate(
         {
@@ -30,7 +30,7 @@ def order(name: str, *, days_ago: int = 10) -> OrderSnapshot:
             "placed_at": placed, "currency": "USD", "prices_include_tax": False,
             "buyer": {"customer_id": f"customer-{name}", "email": f"{name}@customer.example",
                       "country": "US", "region": "NV"},
-            "lines": [{"line_id": "1", "sku": "JACKET-M", "title": "Jacket", "category": "apparel",
+            "lines": [{"line_id": "1", "sku": sku, "title": "Jacket", "category": "apparel",
                        "quantity": 2, "unit_price": 20000, "tax_total": 2400,
                        "tax_rate_bps": 600}],
             "shipping": {"method": "standard", "paid": 1000, "cheapest_offered": 1000},
@@ -78,29 +78,26 @@ async def first_half(world: World, sandbox: Sandbox) -> None:
     await world.say(parcel(world, "jacket", "accepted"))
 
 
-async def second_half(world: World) -> None:
+async def second_half(world: World, sandbox: Sandbox) -> None:
     """Goods arrive and money goes back; one stays where it is."""
     await world.wait(timedelta(days=1))
     await review(world, "late")
     for name in ("jacket", "credit", "late", "worn"):
         await world.say(parcel(world, name, "accepted"))
-        await world.say(parcel(world, name, "delivered"))
-        await world.say(
-            ItemReceived.model_validate(
-                goods(world, name, "received") | {"lines": [{"sku": "JACKET-M", "quantity": 1}]}
-            )
-        )
-        await world.say(
-            ItemInspected.model_validate(
-                goods(world, name, "inspected")
-                | {
-                    "lines": [{"sku": "JACKET-M", "quantity": 1,
-                               "grade": "worn" if name == "worn" else "as_new"}],
-                    "inspector": "warehouse-7",
-                }
-            )
-        )  # fmt: skip
+        await arrive(world, name, grade="worn" if name == "worn" else "as_new")
         await world.wait(timedelta(hours=3))
+
+
+async def arrive(world: World, name: str, *, sku: str = "JACKET-M", **inspected: Any) -> None:
+    """The parcel is delivered, counted and opened; `inspected` is what the warehouse sees."""
+    line = {"sku": sku, "quantity": 1}
+    counted = goods(world, name, "received") | {"lines": [line]}
+    graded = goods(world, name, "inspected") | {
+        "lines": [line | inspected], "inspector": "warehouse-7",
+    }  # fmt: skip
+    await world.say(parcel(world, name, "delivered"))
+    await world.say(ItemReceived.model_validate(counted))
+    await world.say(ItemInspected.model_validate(graded))
 
 
 async def review(world: World, name: str) -> None:
