@@ -289,6 +289,7 @@ class Draft:
             "inspection": facts.inspection,
             "released": current.released_units,
             "released_amount": current.released_amount,
+            "taken_back": not current.live_amount,
             "linked": current.proven,
             "sent_at": current.sent_at,
             "received_at": current.received_at,

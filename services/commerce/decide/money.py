@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from contracts.decisions import EscalationReason, RefundVoided
 from contracts.orders import OrderSnapshot
 from contracts.payment import (
@@ -72,6 +74,7 @@ def reservation_voided(draft: Draft, message: RefundReservationVoided) -> None:
         named = (refund.sequence, refund.amount) == (message.decision_sequence, freed)
         if refund.money is Money.VOIDING and named:
             draft.refund_changed(refund.model_copy(update={"money": Money.VOIDED}))
+            _tell_again(draft)
             release.carry_out(draft)
             draft.show()
             return
@@ -161,9 +164,19 @@ def dispute_closed(draft: Draft, message: DisputeClosed) -> None:
         draft.ignored = "nothing waits for this dispute"
     elif current.terms is None or message.outcome is DisputeOutcome.WON:
         _go_on(draft)
-    elif held:
-        void_open(draft, f"the dispute {message.dispute_id} was lost")
+    else:
+        if held:
+            void_open(draft, f"the dispute {message.dispute_id} was lost")
+        _tell_again(draft, {"dispute_outcome": str(message.outcome)})
     draft.show()
+
+
+def _tell_again(draft: Draft, news: Mapping[str, object] | None = None) -> None:
+    """The case that a person looks at, with what has become of the money since: what they may do
+    depends on it, and a decision is bound to what was shown."""
+    reason = draft.current.escalation
+    if draft.current.state is State.AWAITING_REVIEW and reason is not None:
+        draft.escalate(reason, {**draft.standing_context(), **(news or {})})
 
 
 def _go_on(draft: Draft) -> None:

@@ -97,6 +97,8 @@ class Case(Part):
     """line_id -> ordinals whose money has been released before."""
     released_amount: MinorUnits = 0
     """What has been released of this return so far, in minor units."""
+    taken_back: Flag = False
+    """All that was released is proven failed or was taken back: nothing of it has left."""
     linked: Flag = False
     """A reviewer linked the order: that proves ownership, whatever id the request names."""
     sent_at: Instant | None = None

@@ -65,8 +65,9 @@ def _by_law(decision: ReturnDecisionMade) -> str:
 def stays(case: Case, standing: ReturnDecisionMade, judged: Judged) -> dict[str, tuple[int, ...]]:
     """The units that no refusal reaches: withdrawn in their period, or paid already."""
     found: dict[str, tuple[int, ...]] = {}
+    paid = {} if case.taken_back else case.released
     for line_id, ordinals in parts.approved_units(standing).items():
-        beyond = judged.withdrawn.get(line_id, set()) | set(case.released.get(line_id, ()))
+        beyond = judged.withdrawn.get(line_id, set()) | set(paid.get(line_id, ()))
         if ordinals & beyond:
             found[line_id] = tuple(sorted(ordinals & beyond))
     return found
@@ -81,11 +82,12 @@ def is_everything(standing: ReturnDecisionMade, units: dict[str, tuple[int, ...]
 def reject_refusal(case: Case, standing: ReturnDecisionMade, judged: Judged | None) -> str | None:
     """Why nothing of a case can be rejected; None: all of it can, or a part."""
     kept = {} if judged is None else stays(case, standing, judged)
+    paid = case.released_amount and not case.taken_back
     if not kept:
-        return PAID if case.released_amount else None
+        return PAID if paid else None
     if not is_everything(standing, kept):
         return None
-    return PAID if case.released_amount else CONFIRM_ONLY
+    return PAID if paid else CONFIRM_ONLY
 
 
 def _rejecting(case: Case, decision: ReturnDecisionMade, judged: Judged | None) -> str:

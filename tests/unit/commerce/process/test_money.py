@@ -9,6 +9,7 @@ import pytest
 
 from contracts.assessments import AssessmentRequested, Purpose
 from contracts.decisions import (
+    Escalation,
     EscalationReason,
     Outcome,
     RefundReleased,
@@ -49,6 +50,17 @@ def policy(**defaults: Any) -> Policy:
 def escalation(play: Play) -> EscalationReason | None:
     made = play.made
     return made.escalation.reason if made.escalation is not None else None
+
+
+def case_of(play: Play) -> Escalation:
+    made = play.made
+    assert made.escalation is not None
+    return made.escalation
+
+
+def choice(play: Play, decision: str) -> str:
+    """What the case that stands says would come of a decision."""
+    return next(each.effect for each in case_of(play).case.choices if each.decision == decision)
 
 
 def review(play: Play, decision: ReviewDecision, **more: Any) -> ReviewDecided:
@@ -292,6 +304,37 @@ def test_a_lost_dispute_takes_the_release_back_and_another_method_waits_for_that
     play.say(voided(first))
     assert play.released.replaces_refund_id == first.refund_id
     assert play.released.method is Method.STORE_CREDIT
+
+
+def test_a_person_may_reject_what_a_lost_dispute_took_back_and_is_told_so() -> None:
+    play = ready_to_fail()
+    play.say(disputed(play), disputed(play, DisputeOutcome.LOST))
+    assert choice(play, "reject").startswith("not allowed")
+    assert case_of(play).context["dispute_outcome"] == "lost"
+    before = case_of(play).case.case_sha256
+    play.say(voided(play.released))
+    assert case_of(play).case.case_sha256 != before
+    assert choice(play, "reject") == "nothing is refunded, the return ends"
+    play.say(review(play, ReviewDecision.REJECT))
+    assert play.statuses[-1] == "rejected"
+    assert len(play.all(RefundReleased)) == 1
+
+
+def test_a_person_may_reject_a_return_whose_refund_failed_for_good() -> None:
+    play = ready_to_fail()
+    play.say(examples.failed(play.released))
+    assert choice(play, "reject") == "nothing is refunded, the return ends"
+    play.say(review(play, ReviewDecision.REJECT))
+    assert play.statuses[-1] == "rejected"
+
+
+def test_what_settled_although_it_was_taken_back_is_not_rejected() -> None:
+    play = ready_to_fail()
+    first = play.released
+    play.say(disputed(play), disputed(play, DisputeOutcome.LOST), examples.settled(first))
+    play.say(review(play, ReviewDecision.REJECT))
+    assert play.statuses[-1] == "awaiting_review"
+    assert choice(play, "reject").startswith("not allowed: money has been released")
 
 
 def test_a_refund_that_settles_although_it_was_taken_back_is_never_paid_twice() -> None:
