@@ -21,6 +21,7 @@ from services.chassis.runtime import Runtime
 from services.payment import webhooks
 from services.payment.app import PaymentService
 from services.payment.audit import proof, reconcile, store
+from services.payment.audit.credits import CreditsHeld, credits_of
 from services.payment.decide.credit import Overdrawn
 from services.payment.intake import Intake
 from services.payment.messages import DebitKind, DebitStoreCredit, ScheduleReconciliation
@@ -142,10 +143,10 @@ def _books(app: FastAPI, runtime: Runtime) -> None:
         return Response(_csv(rows), media_type="text/csv; charset=utf-8")
 
     @app.get("/store-credits/{customer_id}", responses=READING)
-    async def store_credit(request: Request, customer_id: Identifier) -> dict[str, Any]:
+    async def store_credit(request: Request, customer_id: Identifier) -> CreditsHeld:
+        """What a customer holds per currency, and what is left of each credit."""
         keys.allow(request, READ)
-        rows = await runtime.pool.fetch(store.STORE_CREDIT, customer_id)
-        return {"customer_id": customer_id, "balances": [dict(row) for row in rows]}
+        return await credits_of(runtime.pool, customer_id)
 
     @app.post(
         "/store-credits/{customer_id}/debits",

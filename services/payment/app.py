@@ -9,6 +9,7 @@ from services.chassis.clock import Clock, WallClock
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.payment import gauges
+from services.payment.configuration import MoneySettings
 from services.payment.effects import Effects
 from services.payment.handlers import HANDLERS
 from services.payment.processors.choice import Processors
@@ -30,10 +31,11 @@ def build(settings: Settings, pool: Any, clock: Clock | None = None) -> PaymentS
     """
     _check_webhook_secret(settings)
     clock = clock or WallClock()
-    processors = Processors(settings, clock)
+    own = MoneySettings()
+    processors = Processors(settings, own, clock)
     return PaymentService(
         name="payment",
-        work=lambda now: PaymentWork(now=now),
+        work=lambda now: PaymentWork(now=now, credit_days=own.store_credit_days),
         handlers=HANDLERS,
         executors=Effects(processors, pool, clock).executors(),
         effect_concurrency_max=EFFECTS_CONCURRENT_MAX,

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from services.payment import messages
-from services.payment.decide.draft import CreditNote, Posting, RefundMove, StoreCredit
 from services.payment.decide.orders import loyalty_account
+from services.payment.decide.rows import CreditNote, Posting, RefundMove, StoreCredit
 from services.payment.model import OrderMoney, Refund
 
 Row = Callable[..., tuple[Any, ...]]
@@ -132,6 +132,7 @@ def credit(row: StoreCredit, order_id: str, cause: str, now: datetime) -> tuple[
         row.refund_id,
         row.amount,
         row.currency,
+        row.expires_at,
         row.test,
         now,
     )
@@ -161,5 +162,6 @@ def debit(
         row.amount,
         row.currency,
         order_id,
+        row.test,
         now,
     )

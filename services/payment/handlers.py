@@ -134,11 +134,25 @@ def on_debit(work: PaymentWork, message: messages.DebitStoreCredit) -> None:
     if message.debit_id in work.known_debits:
         work.ignore("debit seen before")
         return
-    account = (message.customer_id, message.currency)
+    account = (message.customer_id, message.currency, False)
     posting = credit.debit(message, work.credit_of.get(account, 0))
     by = (message.order_id, work.message.causation_id)
-    work.booked.postings.append((posting, *by))
+    work.book([posting], *by)
     work.booked.debits.append((message, *by))
+
+
+def on_credit_expired(work: PaymentWork, message: messages.CreditExpired) -> None:
+    """What is left of it ends; a second firing finds nothing left."""
+    issued = work.credits.get(message.customer_id, [])
+    [ending] = [each for each in issued if each.credit_id == message.credit_id]
+    left = credit.left(issued, work.credit_entries.get(message.customer_id, []))
+    posting = credit.expired(ending, left.get(message.credit_id, 0))
+    if posting is None:
+        work.ignore("store credit spent before it expired")
+        return
+    by = (message.order_id, work.message.causation_id)
+    work.book([posting], *by)
+    work.booked.debits.append((credit.debit_of(ending, posting, message.order_id), *by))
 
 
 def on_schedule(work: PaymentWork, message: Message) -> None:
@@ -184,6 +198,7 @@ HANDLERS: Mapping[type[Message], Handler] = {
     messages.ReversalCharged: of_order(reversal.charged),
     messages.WebhookReceived: on_webhook,
     messages.DebitStoreCredit: on_debit,
+    messages.CreditExpired: on_credit_expired,
     messages.RefundDoubted: of_refund(hints.doubted),
     messages.ScheduleReconciliation: on_schedule,
     messages.ReconciliationDue: on_reconciliation_due,

@@ -218,3 +218,12 @@ class DebitStoreCredit(Message):
     currency: Currency
     order_id: Identifier
     """The order that it pays, or that it came from."""
+    test: bool = False
+
+
+class CreditExpired(Message):
+    """The day has come on which what is left of a store credit ends."""
+
+    credit_id: str
+    customer_id: str
+    order_id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,17 +12,17 @@ from contracts.decisions import RefundReleased, ReversalReleased
 from contracts.quarantine import RecordQuarantined
 from services.chassis.work import AnyConnection, IdentityMap, Received, UnitOfWork
 from services.payment import columns, messages
-from services.payment.decide.draft import (
+from services.payment.decide.draft import Facts, MoneyDecision
+from services.payment.decide.legs import series_of
+from services.payment.decide.orders import loyalty_account
+from services.payment.decide.rows import (
+    STORE_CREDIT,
     CreditNote,
-    Facts,
-    MoneyDecision,
     Posting,
     RefundMove,
     StoreCredit,
 )
-from services.payment.decide.legs import series_of
-from services.payment.decide.orders import loyalty_account
-from services.payment.messages import DebitStoreCredit
+from services.payment.messages import CreditExpired, DebitStoreCredit
 from services.payment.model import OrderMoney, Refund
 
 CREDIT_NOTES = "~credit-notes"
@@ -36,38 +36,53 @@ MAY_SETTLE = (
     ReversalReleased,
 )
 
-# References belong to orders for ever: rows are only added.
-ORDERS_OF_REFERENCES = """
-SELECT processor_reference, order_id FROM payments WHERE processor_reference = ANY($1::text[])
+# References belong to orders for ever: rows are only added. The customer of an order may change in
+# theory; then the ledger's CHECK is what keeps their credit.
+KEYS = """
+SELECT 'payment' AS kind, processor_reference AS name, order_id AS key FROM payments
+WHERE processor_reference = ANY($1::text[])
+UNION ALL SELECT 'order', order_id, customer_id FROM order_money WHERE order_id = ANY($2::text[])
 """
 # Under the locks of these orders nobody else reads or writes their rows. Balances of customers are
-# read as they stand: another order of the same customer may move them at the same time.
+# read as they stand: another order of the same customer may add to them at the same time. Whoever
+# takes from store credit has locked its customer.
 LOAD_ORDERS = """
 SELECT order_id, document,
     (SELECT balance FROM account_balances AS b WHERE b.book = 'loyalty'
         AND b.holder = o.loyalty_account AND b.unit = 'PTS' AND NOT b.test) AS points,
     (SELECT balance FROM account_balances AS b WHERE b.book = 'store_credit'
-        AND b.holder = o.customer_id AND b.unit = o.currency AND NOT b.test) AS credit
+        AND b.holder = o.customer_id AND b.unit = o.currency AND NOT b.test) AS credit,
+    (SELECT balance FROM account_balances AS b WHERE b.book = 'store_credit'
+        AND b.holder = o.customer_id AND b.unit = o.currency AND b.test) AS test_credit
 FROM order_money AS o WHERE order_id = ANY($1::text[])
 """
 # An event is stored once and for ever.
 LOAD_EVENTS = "SELECT event_id FROM webhook_events WHERE event_id = ANY($1::text[])"
-# Under the lock of the customer; a refund may add to the balance meanwhile, and a reversal that
-# takes from it meets the ledger's CHECK.
+# Under the lock of the customer; a refund may add to the balance meanwhile.
 LOAD_CREDIT = """
 SELECT holder, unit, balance FROM account_balances
 WHERE book = 'store_credit' AND holder = ANY($1::text[]) AND NOT test
 """
 # A debit is stored once and for ever.
 LOAD_DEBITS = """
-SELECT debit_id, customer_id, kind, amount, currency, order_id FROM store_credit_debits
+SELECT debit_id, customer_id, kind, amount, currency, order_id, test FROM store_credit_debits
 WHERE debit_id = ANY($1::text[])
+"""
+# Under the lock of the customer: what was issued, in its order,
+CREDITS = """
+SELECT credit_id, customer_id, return_id, refund_id, amount, currency, expires_at, test
+FROM store_credits WHERE customer_id = ANY($1::text[]) ORDER BY at, credit_id
+"""
+# and what came in and went out since.
+CREDIT_ENTRIES = """
+SELECT book, holder, source, target, amount, unit, return_id, refund_id, test
+FROM ledger WHERE book = 'store_credit' AND holder = ANY($1::text[]) ORDER BY seq
 """
 # A second debit of the same id fails.
 INSERT_DEBITS = """
-INSERT INTO store_credit_debits (debit_id, customer_id, kind, amount, currency, order_id, at)
+INSERT INTO store_credit_debits (debit_id, customer_id, kind, amount, currency, order_id, test, at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[],
-    $7::timestamptz[])
+    $7::boolean[], $8::timestamptz[])
 """
 # Under the lock of CREDIT_NOTES: the next number is the last one plus one, without gaps.
 LOAD_LAST_NOTES = """
@@ -120,9 +135,9 @@ SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[
 # A second credit of the same refund fails.
 INSERT_CREDITS = """
 INSERT INTO store_credits (credit_id, customer_id, order_id, return_id, refund_id, amount,
-    currency, test, at)
+    currency, expires_at, test, at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-    $7::text[], $8::boolean[], $9::timestamptz[])
+    $7::text[], $8::timestamptz[], $9::boolean[], $10::timestamptz[])
 """
 # The same event, delivered twice at the same time, is stored once.
 INSERT_EVENTS = """
@@ -174,6 +189,8 @@ class Booked:
 class PaymentWork(UnitOfWork):
     """The unit of work of the payment service."""
 
+    credit_days: int | None = None
+    """How long store credit can be spent; None: for ever."""
     orders: IdentityMap[OrderMoney] = field(
         init=False, default_factory=lambda: IdentityMap(lambda order: order.order_id)
     )
@@ -186,34 +203,49 @@ class PaymentWork(UnitOfWork):
     _last_notes: dict[str, int] = field(init=False, default_factory=dict)
     _points: dict[str, int] = field(init=False, default_factory=dict)
     known_debits: dict[str, DebitStoreCredit] = field(init=False, default_factory=dict)
-    credit_of: dict[tuple[str, str], int] = field(init=False, default_factory=dict)
-    """(customer, currency) -> store credit, as this batch has left it."""
+    credit_of: dict[tuple[str, str, bool], int] = field(init=False, default_factory=dict)
+    """(customer, currency, test) -> store credit, as this batch has left it."""
+    credits: dict[str, list[StoreCredit]] = field(init=False, default_factory=dict)
+    """Of customers of whom one expires: what was issued to them."""
+    credit_entries: dict[str, list[Posting]] = field(init=False, default_factory=dict)
+    """Of the same: what came in and went out, in order, as this batch has left it."""
+    _customers: dict[str, str] = field(init=False, default_factory=dict)
+    """Order -> customer, for what may take from store credit."""
 
     async def keys(
         self, connection: AnyConnection, received: Sequence[Received]
     ) -> list[tuple[str, ...]]:
-        """The order; for webhooks the orders of the payment that they name."""
+        """The order; for webhooks the orders of the payment that they name.
+
+        What takes from store credit is serial for each customer, too.
+        """
+        bodies = [each.body for each in received]
         references = {
-            each.body.payment_reference
-            for each in received
-            if isinstance(each.body, messages.WebhookReceived) and each.body.payment_reference
+            each.payment_reference
+            for each in bodies
+            if isinstance(each, messages.WebhookReceived) and each.payment_reference
         }
-        if references:
-            for row in await connection.fetch(ORDERS_OF_REFERENCES, sorted(references)):
-                found = self.orders_of.setdefault(row["processor_reference"], [])
-                found.append(row["order_id"])
-        return [self._keys_of(each.body) for each in received]
+        reversed_ = {each.order_id for each in bodies if isinstance(each, ReversalReleased)}
+        if references or reversed_:
+            for row in await connection.fetch(KEYS, sorted(references), sorted(reversed_)):
+                if row["kind"] == "order":
+                    self._customers[row["name"]] = row["key"]
+                else:
+                    self.orders_of.setdefault(row["name"], []).append(row["key"])
+        return [self._keys_of(body) for body in bodies]
 
     def _keys_of(self, body: Message) -> tuple[str, ...]:
         order_id: str | None = getattr(body, "order_id", None)
         if isinstance(body, messages.WebhookReceived):
             return (f"event:{body.event_id}", *self.orders_named(body))
-        if isinstance(body, messages.DebitStoreCredit):
+        if isinstance(body, DebitStoreCredit | CreditExpired):
             return (f"customer:{body.customer_id}",)
         if isinstance(body, RecordQuarantined) or order_id is None:
             named: str | None = order_id or getattr(body, "return_id", None)
             return (named,) if named is not None else ()
-        return (order_id, CREDIT_NOTES) if isinstance(body, MAY_SETTLE) else (order_id,)
+        customer = self._customers.get(order_id) if isinstance(body, ReversalReleased) else None
+        own = (order_id,) if customer is None else (order_id, f"customer:{customer}")
+        return (*own, CREDIT_NOTES) if isinstance(body, MAY_SETTLE) else own
 
     def orders_named(self, event: messages.WebhookReceived) -> tuple[str, ...]:
         """The orders that a webhook may concern: by our own metadata, or by its payment."""
@@ -228,7 +260,9 @@ class PaymentWork(UnitOfWork):
             order = OrderMoney.model_validate_json(row["document"])
             self.orders.load([order])
             self._points.setdefault(loyalty_account(order), row["points"] or 0)
-            self.credit_of.setdefault((order.customer_id, order.currency), row["credit"] or 0)
+            for test, credit in ((False, row["credit"]), (True, row["test_credit"])):
+                account = (order.customer_id, order.currency, test)
+                self.credit_of.setdefault(account, credit or 0)
         events = [
             each.body.event_id
             for each in received
@@ -245,12 +279,17 @@ class PaymentWork(UnitOfWork):
 
     async def _load_credit(self, connection: AnyConnection, received: Sequence[Received]) -> None:
         debits = [each.body for each in received if isinstance(each.body, DebitStoreCredit)]
-        if not debits:
-            return
-        for row in await connection.fetch(LOAD_DEBITS, [each.debit_id for each in debits]):
-            self.known_debits[row["debit_id"]] = DebitStoreCredit.model_validate(dict(row))
-        for row in await connection.fetch(LOAD_CREDIT, [each.customer_id for each in debits]):
-            self.credit_of[row["holder"], row["unit"]] = row["balance"]
+        if debits:
+            for row in await connection.fetch(LOAD_DEBITS, [each.debit_id for each in debits]):
+                self.known_debits[row["debit_id"]] = DebitStoreCredit.model_validate(dict(row))
+            for row in await connection.fetch(LOAD_CREDIT, [each.customer_id for each in debits]):
+                self.credit_of[row["holder"], row["unit"], False] = row["balance"]
+        ended = {each.body.customer_id for each in received if isinstance(each.body, CreditExpired)}
+        if ended:
+            for row in await connection.fetch(CREDITS, sorted(ended)):
+                self.credits.setdefault(row["customer_id"], []).append(StoreCredit(**row))
+            for row in await connection.fetch(CREDIT_ENTRIES, sorted(ended)):
+                self.credit_entries.setdefault(row["holder"], []).append(Posting(**row))
 
     def facts(self, order: OrderMoney | None, cause: str) -> Facts:
         """What a decision may know, as this batch has left it."""
@@ -261,7 +300,9 @@ class PaymentWork(UnitOfWork):
             cause=cause,
             last_notes=dict(self._last_notes),
             points=self._points.get(loyalty_account(order), 0),
-            credit=self.credit_of.get((order.customer_id, order.currency), 0),
+            credit=self.credit_of.get((order.customer_id, order.currency, False), 0),
+            test_credit=self.credit_of.get((order.customer_id, order.currency, True), 0),
+            credit_days=self.credit_days,
         )
 
     def settle(self, decision: MoneyDecision, cause: str) -> None:
@@ -269,17 +310,25 @@ class PaymentWork(UnitOfWork):
         order = decision.state
         self.orders.put(order)
         by = (order.order_id, cause)
-        self.booked.postings.extend((each, *by) for each in decision.postings)
+        self.book(decision.postings, *by)
         self.booked.intents.extend((each, *by) for each in decision.released)
         self.booked.moves.extend((each, *by) for each in decision.moves)
         self.booked.notes.extend((each, *by) for each in decision.notes)
         self.booked.credits.extend((each, *by) for each in decision.credits)
         for note in decision.notes:
             self._last_notes[note.series] = note.ordinal
-        account, holder = loyalty_account(order), (order.customer_id, order.currency)
+        account = loyalty_account(order)
         self._points[account] = self._points.get(account, 0) + decision.points
-        self.credit_of[holder] = self.credit_of.get(holder, 0) + decision.credit
         self.record(decision, key=order.order_id, causation_id=cause)
+
+    def book(self, postings: Iterable[Posting], order_id: str, cause: str) -> None:
+        """Append to the ledger, and keep what customers hold."""
+        for each in postings:
+            self.booked.postings.append((each, order_id, cause))
+            if each.book == STORE_CREDIT:
+                account = (each.holder, each.unit, each.test)
+                self.credit_of[account] = self.credit_of.get(account, 0) + each.change
+                self.credit_entries.setdefault(each.holder, []).append(each)
 
     async def save(self, connection: AnyConnection) -> None:
         changed = self.orders.changed()

@@ -16,7 +16,7 @@ from contracts.topics import PARTITIONS
 from services.chassis.environment import FILE
 from services.chassis.settings import Settings
 from services.fulfillment.configuration import OutsideSettings
-from services.payment.processors.choice import StripeAccount
+from services.payment.configuration import MoneySettings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -29,7 +29,7 @@ DOCUMENTS: list[dict[str, Any]] = [
 SERVICES = ("commerce", "fulfillment", "payment", "gateway")
 VARIABLES = {
     name.upper()
-    for settings in (Settings, OutsideSettings, StripeAccount)
+    for settings in (Settings, OutsideSettings, MoneySettings)
     for name in settings.model_fields
 } | {f"{name.upper()}_MIGRATION_DATABASE_URL" for name in SERVICES}
 

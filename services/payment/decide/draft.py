@@ -19,6 +19,7 @@ from contracts.payment import (
 from contracts.requests import Method
 from services.chassis.decision import Deadline, Decision, Effect
 from services.payment import messages
+from services.payment.decide.rows import CreditNote, Posting, RefundMove, StoreCredit
 from services.payment.model import (
     ACCOUNT_OF,
     ALTERNATIVES,
@@ -48,63 +49,13 @@ class Facts:
     """The customer's points, as our ledger knows them."""
     credit: int = 0
     """The customer's store credit in the order's currency, minor units."""
+    test_credit: int = 0
+    """The same in the book of test returns."""
+    credit_days: int | None = None
+    """How long store credit can be spent; None: for ever."""
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Posting:
-    """Double entry: `amount` of `unit` moves from `source` to `target` within one book."""
-
-    book: str
-    """payment | store_credit | loyalty | reversal"""
-    holder: str
-    """payment id, or whose account it is"""
-    source: str
-    target: str
-    amount: int
-    unit: str
-    return_id: str | None = None
-    refund_id: str | None = None
-    test: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CreditNote:
-    series: str
-    ordinal: int
-    number: str
-    return_id: str
-    refund_id: str
-    rate_bps: int
-    net: int
-    tax: int
-    currency: str
-    original_reference: str
-    period: str
-    test: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoreCredit:
-    credit_id: str
-    customer_id: str
-    return_id: str
-    refund_id: str
-    amount: int
-    currency: str
-    test: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RefundMove:
-    """A line of a refund's history."""
-
-    refund_id: str
-    event: Event
-    state: RefundState
-    attempt: int
-    key: str
-    processor_reference: str | None
-    detail: str
+    def credit_in(self, *, test: bool) -> int:
+        return self.test_credit if test else self.credit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,8 +68,6 @@ class MoneyDecision(Decision[OrderMoney]):
     moves: tuple[RefundMove, ...] = ()
     points: int = 0
     """Change of the customer's points."""
-    credit: int = 0
-    """Change of the customer's store credit, minor units."""
 
 
 @dataclass(kw_only=True)
@@ -136,7 +85,6 @@ class Draft:
     released: list[Refund] = field(default_factory=list)
     moves: list[RefundMove] = field(default_factory=list)
     points: int = 0
-    credit: int = 0
     ignored: str | None = None
 
     @property
@@ -158,7 +106,6 @@ class Draft:
             released=tuple(self.released),
             moves=tuple(self.moves),
             points=self.points,
-            credit=self.credit,
         )
 
     def deadline(self, deadline: Deadline) -> None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from contracts.decisions import TaxLeg
 from contracts.payment import LoyaltyReversed, TaxReversalRecorded
-from services.payment.decide.draft import CreditNote, Draft
+from services.payment.decide.draft import Draft
 from services.payment.decide.orders import points_posting
+from services.payment.decide.rows import CreditNote
 from services.payment.model import OrderMoney, Refund, RefundState, ReversalState
 
 SERIES = {False: "CN", True: "TEST"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contracts.orders import OrderSnapshot
-from services.payment.decide.draft import Draft, Facts, MoneyDecision, Posting
+from services.payment.decide.draft import Draft, Facts, MoneyDecision
+from services.payment.decide.rows import Posting
 from services.payment.model import Account, OrderMoney, PaymentFacts
 
 POINTS = "PTS"

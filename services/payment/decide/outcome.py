@@ -7,8 +7,9 @@ from datetime import timedelta
 from contracts.assessments import DisputeState
 from contracts.payment import StoreCreditIssued
 from services.payment import messages
-from services.payment.decide import heard, legs, standing, voiding
-from services.payment.decide.draft import Draft, Facts, MoneyDecision, Posting, StoreCredit
+from services.payment.decide import credit, heard, legs, standing, voiding
+from services.payment.decide.draft import Draft, Facts, MoneyDecision
+from services.payment.decide.rows import STORE_CREDIT, Posting, StoreCredit
 from services.payment.messages import Result
 from services.payment.model import (
     ABSENCE_SECONDS_MIN,
@@ -175,20 +176,23 @@ def _issue_credit(draft: Draft, refund: Refund) -> None:
     if moved is refund:
         return
     order = draft.order
-    draft.credits.append(
-        StoreCredit(
-            credit_id=credit_id,
-            customer_id=order.customer_id,
-            return_id=moved.return_id,
-            refund_id=moved.refund_id,
-            amount=moved.amount,
-            currency=moved.currency,
-            test=moved.test,
-        )
+    issued = StoreCredit(
+        credit_id=credit_id,
+        customer_id=order.customer_id,
+        return_id=moved.return_id,
+        refund_id=moved.refund_id,
+        amount=moved.amount,
+        currency=moved.currency,
+        expires_at=credit.expires_at(draft.now, draft.facts.credit_days),
+        test=moved.test,
     )
+    draft.credits.append(issued)
+    ends = credit.expiry(issued, order.order_id)
+    if ends is not None:
+        draft.deadline(ends)
     draft.postings.append(
         Posting(
-            book="store_credit",
+            book=STORE_CREDIT,
             holder=order.customer_id,
             source="merchant",
             target="customer",
@@ -199,7 +203,6 @@ def _issue_credit(draft: Draft, refund: Refund) -> None:
             test=moved.test,
         )
     )
-    draft.credit += moved.amount
     draft.events.append(
         StoreCreditIssued(
             return_id=moved.return_id,
@@ -208,6 +211,7 @@ def _issue_credit(draft: Draft, refund: Refund) -> None:
             credit_id=credit_id,
             amount=moved.amount,
             currency=moved.currency,
+            expires_at=issued.expires_at,
             test=moved.test,
         )
     )

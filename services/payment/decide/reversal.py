@@ -9,7 +9,8 @@ from contracts.requests import Method
 from services.chassis.decision import Effect
 from services.payment import messages
 from services.payment.decide import legs
-from services.payment.decide.draft import Draft, Facts, MoneyDecision, Posting
+from services.payment.decide.draft import Draft, Facts, MoneyDecision
+from services.payment.decide.rows import STORE_CREDIT, Posting
 from services.payment.model import (
     OrderMoney,
     PaymentFacts,
@@ -40,7 +41,7 @@ def released(order: OrderMoney, message: ReversalReleased, facts: Facts) -> Mone
     payment = order.payment(message.payment_id) or _refunded_payment(order, message.return_id)
     if message.amount > _paid(order, message.return_id, None) - taken:
         _refuse(draft, reversal, "exceeds_refund", "more than was refunded cannot be taken back")
-    elif credited >= message.amount and facts.credit >= message.amount:
+    elif credited >= message.amount and facts.credit_in(test=message.test) >= message.amount:
         _debit(draft, reversal)
     elif message.consent is None:
         _refuse(draft, reversal, "consent_missing", "a new charge needs the customer's consent")
@@ -110,7 +111,7 @@ def _put(draft: Draft, reversal: Reversal) -> None:
 def _debit(draft: Draft, reversal: Reversal) -> None:
     draft.postings.append(
         Posting(
-            book="store_credit",
+            book=STORE_CREDIT,
             holder=draft.order.customer_id,
             source="customer",
             target="merchant",
@@ -120,7 +121,6 @@ def _debit(draft: Draft, reversal: Reversal) -> None:
             test=reversal.test,
         )
     )
-    draft.credit -= reversal.amount
     _settle(draft, reversal, Method.STORE_CREDIT.value)
 
 

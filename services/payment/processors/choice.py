@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contracts import orders
 from services.chassis.clock import Clock
-from services.chassis.environment import Environment
 from services.chassis.settings import Settings
+from services.payment.configuration import MoneySettings
 from services.payment.model import PaymentFacts
 from services.payment.processors.breaker import Breaker
 from services.payment.processors.port import Processor, ProcessorError, Trouble, Verdict
@@ -16,16 +16,10 @@ CHARGES = ("ch_", "py_")
 """An order may name Stripe's charge instead of its payment intent."""
 
 
-class StripeAccount(Environment):
-    """`STRIPE_ACCOUNT`: the connected account on whose behalf we act; empty: our own."""
-
-    stripe_account: str = ""
-
-
 class Processors:
     """Stripe where a key or an address is configured; the sandbox always."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, own: MoneySettings, clock: Clock) -> None:
         self.sandbox = StripeProcessor(
             name="sandbox", key=SANDBOX_KEY, base=settings.sandbox_url, breaker=Breaker(clock)
         )
@@ -37,7 +31,7 @@ class Processors:
                 base=settings.stripe_api_base or None,
                 breaker=Breaker(clock),
                 charges=CHARGES,
-                account=StripeAccount().stripe_account or None,
+                account=own.stripe_account or None,
             )
 
     def of(self, payment: PaymentFacts, *, test: bool) -> Processor:

@@ -28,6 +28,7 @@ from services.payment import messages
 from services.payment.charging import RETRY, Charging
 from services.payment.decide import credit, orders, outcome, release, reservation, reversal
 from services.payment.decide.draft import Facts, MoneyDecision
+from services.payment.decide.rows import STORE_CREDIT
 from services.payment.messages import DebitKind, DebitStoreCredit, RefundSubmitted, Result
 from services.payment.model import (
     OrderMoney,
@@ -210,7 +211,8 @@ class World:
         self.events.extend(decision.events)
         for note in decision.notes:
             self.notes[note.series] = note.ordinal
-        self.credit += decision.credit
+        held = [each for each in decision.postings if each.book == STORE_CREDIT]
+        self.credit += sum(each.change for each in held)
         assert self.credit >= 0, "store credit is overdrawn"
         for effect in decision.effects:
             is_charge = isinstance(effect.payload, messages.ChargeReversal)
