@@ -60,6 +60,15 @@ class DeliveredUnits(Part):
     delivered_at: Instant
 
 
+class SentInPlace(Part):
+    """Units of the line that a replacement stands for: another return of the order brought them."""
+
+    quantity: Quantity
+    sku: Identifier
+    shipped_at: Instant
+    delivered_at: Instant | None = None
+
+
 class LineReturnability(Part):
     line_id: Identifier
     returnable: Flag
@@ -71,6 +80,9 @@ class LineReturnability(Part):
     """Units of the line that a carrier has, or that were delivered and not counted yet."""
     deliveries: tuple[DeliveredUnits, ...] = ()
     """Parcel by parcel, earliest first; ``delivered_at`` is the last one's."""
+    replacements: tuple[SentInPlace, ...] = ()
+    """What the customer has instead of units that came back, earliest first. Those units count
+    neither as received nor as returned any more."""
 
 
 class LabelOffer(Part):

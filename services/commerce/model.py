@@ -140,6 +140,7 @@ class Exchange(Part):
     ship_by: datetime | None = None
     state: ReplacementState = ReplacementState.NONE
     waited: bool = False
+    shipped_at: datetime | None = None
 
 
 class Terms(Part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from pydantic import AliasChoices, Field, model_validator
 from contracts.base import Instant
 from contracts.orders import Address
 from contracts.requests import Resolution
-from contracts.warehouse import Grade
+from contracts.warehouse import Grade, Scan
 from services.fulfillment.orders import LONG_AGO, Kept, OrderFacts
 
 ORDER_WAIT_HOURS_MAX = 1
@@ -103,6 +104,8 @@ class Unit(Kept):
     ordinal: int
     sold: int
     """Units of the line, for the constraint on ordinals."""
+    life: int = 1
+    """1: as it was sold; each replacement that was sent in its place begins the next."""
     state: UnitState = UnitState.NONE
     grade: Grade | None = None
     defect_confirmed: bool | None = None
@@ -114,6 +117,11 @@ class Unit(Kept):
     @property
     def key(self) -> tuple[str, int]:
         return self.line_id, self.ordinal
+
+    @property
+    def thing(self) -> tuple[str, int, int]:
+        """Which physical thing of the order it is."""
+        return self.line_id, self.ordinal, self.life
 
 
 class RequestedLine(Kept):
@@ -203,6 +211,10 @@ class Replacement(Kept):
     state: ReplacementState = ReplacementState.RESERVING
     attempt: int = 1
     ship_by: Instant | None = None
+    shipped_at: Instant | None = None
+    tracking_number: str | None = None
+    units: tuple[tuple[str, int], ...] = ()
+    """(line id, ordinal) of the units in whose place it was shipped."""
 
     @model_validator(mode="before")
     @classmethod
@@ -269,6 +281,26 @@ class ReturnGoods(Kept):
         """Units that the standing approval names."""
         return {unit.key for unit in self.units} - set(self.left_out)
 
+    @property
+    def replaced(self) -> dict[tuple[str, int], Replacement]:
+        """(line id, ordinal) -> what was shipped in place of that unit."""
+        return {
+            key: sent
+            for sent in self.replacements
+            if sent.state is ReplacementState.SHIPPED
+            for key in sent.units or self.replaceable(sent)
+        }
+
+    def replaceable(self, sent: Replacement) -> tuple[tuple[str, int], ...]:
+        """The units for which it is, lowest ordinals first: those that the approval names."""
+        return tuple(sorted(self.standing_keys))[: sent.quantity]
+
+    def delivered_to_customer(self, tracking_number: str | None) -> datetime | None:
+        """When a carrier handed over a parcel of ours, as far as we were told."""
+        parcel = next((p for p in self.outbound if p.tracking_number == tracking_number), None)
+        handed = [at for at, what, _ in parcel.trail if what == Scan.DELIVERED] if parcel else []
+        return min(handed, default=None)
+
     def count_of(self, sku: str) -> Counted:
         return next((c for c in self.counts if c.sku == sku), Counted(sku=sku))
 
@@ -323,6 +355,19 @@ class Goods:
 
     def put(self, changed: ReturnGoods) -> Goods:
         return replace(self, returns={**self.returns, changed.return_id: changed})
+
+    def sent_in_place(
+        self, key: tuple[str, int], return_id: str
+    ) -> tuple[Unit, Replacement] | None:
+        """The last unit with this (line id, ordinal) that came back through another return than
+        this one and was replaced, and what was sent for it."""
+        found = [
+            (unit, other.replaced[key])
+            for other in self.others(return_id)
+            for unit in other.units
+            if unit.key == key and key in other.replaced
+        ]
+        return max(found, key=lambda each: each[0].life, default=None)
 
     def others(self, return_id: str) -> Iterator[ReturnGoods]:
         return (each for id_, each in self.returns.items() if id_ != return_id)

@@ -20,7 +20,7 @@ from contracts.decisions import (
 from contracts.orders import OrderLine, OrderSnapshot
 from contracts.requests import Method, RequestLine
 from services.commerce import judgement, messages
-from services.commerce.decide import people, promises, release
+from services.commerce.decide import anew, people, promises, release
 from services.commerce.decide.draft import FACTS, Draft
 from services.commerce.model import ASSESSMENT_WAIT, Asked, State
 from services.commerce.transitions import Event
@@ -37,7 +37,8 @@ def order_found(draft: Draft) -> None:
     if not draft.move(Event.ORDER_FOUND):
         return
     request = draft.request
-    lines = [line for asked in request.lines for line in matching(order, asked)]
+    sent = anew.in_place(draft.desk.others)
+    lines = [line for asked in request.lines for line in matching(order, asked, sent)]
     draft.change(
         order_id=order.order_id,
         order_key=order.order_id,
@@ -55,16 +56,17 @@ def ask(draft: Draft, why: Asked) -> None:
     """Ask for all facts anew. A return none of whose lines exists has nothing to ask about."""
     order, current, request = draft.order, draft.current, draft.request
     assert order is not None
+    sent = anew.in_place(draft.desk.others)
     lines = tuple(
         AssessedLine(
             line_id=line.line_id,
-            sku=line.sku,
+            sku=anew.product(line, asked, sent),
             quantity=quantity,
             reason=asked.reason,
             condition=asked.condition,
         )
         for asked in request.lines
-        for line, quantity in matching(order, asked)
+        for line, quantity in matching(order, asked, sent)
     )
     if not lines:
         judge(draft)
@@ -97,12 +99,13 @@ def ask(draft: Draft, why: Asked) -> None:
         draft.set_deadline(FACTS, draft.now + ASSESSMENT_WAIT, overdue)
 
 
-def matching(order: OrderSnapshot, asked: RequestLine) -> Iterator[tuple[OrderLine, int]]:
+def matching(
+    order: OrderSnapshot, asked: RequestLine, sent: anew.InPlace
+) -> Iterator[tuple[OrderLine, int]]:
     """(order line, quantity) that a line of the request may be about."""
     rest = asked.quantity
     for line in order.lines:
-        named = line.line_id == asked.line_id if asked.line_id else line.sku == asked.sku
-        if named and rest > 0:
+        if rest > 0 and anew.is_named(line, asked, sent):
             part = min(rest, line.quantity)
             rest -= part
             yield line, part

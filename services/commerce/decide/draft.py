@@ -20,7 +20,7 @@ from contracts.orders import OrderSnapshot
 from contracts.requests import Requester, ReturnRequest, VerifiedBy
 from services.chassis.decision import Deadline, Decision, Effect
 from services.commerce import judgement, messages, status
-from services.commerce.decide import terms
+from services.commerce.decide import anew, terms
 from services.commerce.judgement import Case, History, Precedent, clock
 from services.commerce.judgement.clock import Running
 from services.commerce.model import (
@@ -282,6 +282,7 @@ class Draft:
             "refundability": facts.refundability,
             "history": None if order is None else self.desk.history(current, order),
             "earlier": self._earlier(),
+            "replaced": anew.replaced(self.desk.others),
             "policy": self.policy,
             "sequence": current.sequence + 1,
             "timed_out": current.timed_out,

@@ -283,7 +283,9 @@ def replacement_shipped(draft: Draft, message: ReplacementShipped) -> None:
     if exchange is None:
         draft.ignored = "no replacement is waited for"
         return
-    shipped_ = exchange.model_copy(update={"state": ReplacementState.SHIPPED})
+    shipped_ = exchange.model_copy(
+        update={"state": ReplacementState.SHIPPED, "shipped_at": message.occurred_at}
+    )
     draft.change(exchange=shipped_)
     draft.show()
 

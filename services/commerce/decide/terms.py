@@ -89,4 +89,5 @@ def _exchange(current: Return, made: ReturnDecisionMade) -> Exchange | None:
     )
     if known is None:
         return exchange
-    return exchange.model_copy(update={"state": known.state, "waited": known.waited})
+    kept = {"state": known.state, "waited": known.waited, "shipped_at": known.shipped_at}
+    return exchange.model_copy(update=kept)

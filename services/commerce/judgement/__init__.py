@@ -30,6 +30,7 @@ from services.commerce.judgement.case import (
     PastReturn,
     Precedent,
     Released,
+    Replaced,
 )
 from services.commerce.judgement.counterfactual import smallest_change
 
@@ -41,6 +42,7 @@ __all__ = [
     "PastReturn",
     "Precedent",
     "Released",
+    "Replaced",
     "customer_sentence",
     "escalate",
     "is_suspected_by_its_parcel",

@@ -72,6 +72,16 @@ class History(Part):
     """After receipt: the thing is not the one that was sold."""
 
 
+class Replaced(Part):
+    """A return in `earlier` that is over and whose replacement was shipped.
+
+    The customer has others in place of its units, so they can come back anew.
+    """
+
+    return_id: ReturnId
+    shipped_at: Instant | None = None
+
+
 class Case(Part):
     """Everything that judging one return may look at."""
 
@@ -83,6 +93,7 @@ class Case(Part):
     history: History | None = None
     earlier: tuple[ReturnDecisionMade, ...] = ()
     """Decisions on the same order that stand; one of this very return gives its sequence."""
+    replaced: tuple[Replaced, ...] = ()
     inspection: ReturnInspected | None = None
     """All lines that were inspected so far."""
     policy: Policy

@@ -22,6 +22,7 @@ from services.commerce.judgement import (
     cases,
     floor,
     goods,
+    inplace,
     merchant,
     money,
     suspicion,
@@ -38,7 +39,7 @@ from services.commerce.quote import calculation, tenders
 def steps(case: Case, order: OrderSnapshot, reasons: Sequence[Reason] | None = None) -> Judged:
     """All steps over a known order. `reasons` replace the claimed ones, line by line of the request
     (after an inspection)."""
-    earlier = calculation.earlier_of(trace.others(case))
+    earlier = calculation.earlier_of(trace.others(case), {each.return_id for each in case.replaced})
     law = protection_of(order, floor.judged_at(case), floor.delivered_by_line(case))
     asked = case.request.lines
     if reasons is not None:
@@ -64,6 +65,7 @@ def steps(case: Case, order: OrderSnapshot, reasons: Sequence[Reason] | None = N
     gathered = [
         note("order_traced", f"order {order.order_number} is known", "trace.order"),
         *traced,
+        *inplace.notes(found, earlier),
         *trace.owner_notes(case, order),
         *trace.fact_notes(case, order),
         *_merchant_decision(case),

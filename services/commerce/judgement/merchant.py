@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from contracts.decisions import Verdict
 from contracts.orders import Delivery, OrderLine, OrderSnapshot
 from contracts.requests import Method, Resolution
-from services.commerce.judgement import floor
+from services.commerce.judgement import floor, inplace
 from services.commerce.judgement.case import Case
 from services.commerce.judgement.entries import Entry
 from services.commerce.judgement.notes import Note, note
@@ -122,35 +122,36 @@ def window_start(
     ]
     transit = timedelta(days=settings.transit_days)
     if settings.window_anchor is WindowAnchor.SHIPPED:
-        shipped = [each.shipped_at or _later(order.placed_at, transit) for each in parcels]
-        return max(shipped, default=_later(order.placed_at, transit))
+        shipped = [each.shipped_at or inplace.later(order.placed_at, transit) for each in parcels]
+        return max(shipped, default=inplace.later(order.placed_at, transit))
     if line_id in delivered:
         return delivered[line_id]
     arrived = [_arrival(each, order.placed_at, transit) for each in parcels]
-    return max(arrived, default=_later(order.placed_at, transit))
+    return max(arrived, default=inplace.later(order.placed_at, transit))
 
 
 def _arrival(parcel: Delivery, placed_at: datetime, transit: timedelta) -> datetime:
     if parcel.delivered_at is not None:
         return parcel.delivered_at
-    return _later(parcel.shipped_at or placed_at, transit)
-
-
-def _later(instant: datetime, wait: timedelta) -> datetime:
-    try:
-        return instant + wait
-    except OverflowError:
-        return zones.END_OF_TIME
+    return inplace.later(parcel.shipped_at or placed_at, transit)
 
 
 def last_day(
     case: Case, order: OrderSnapshot, entry: Entry, settings: Settings, law: Protection
 ) -> date | None:
-    """The last day in time, by policy or by law, whichever is later; None: it has no end yet."""
+    """The last day in time, by policy or by law, whichever is later; None: it has no end yet.
+
+    The merchant's window counts a replacement's parcel as one of the line's; the law's periods run
+    from what was bought.
+    """
     assert entry.bought is not None
     line_id = entry.bought.line_id
     delivered = floor.delivered_by_line(case)
     start = window_start(settings, order, line_id, delivered)
+    if settings.window_anchor is not WindowAnchor.ORDERED:
+        transit = timedelta(days=settings.transit_days)
+        sent = inplace.of_line(case, line_id)
+        start = max((start, *(each.counts_from(settings.window_anchor, transit) for each in sent)))
     last = zones.days_after(law.place.date_of(start), settings.window_days)
     if law.withdrawal is not None and entry.excluded is None:
         statutory = floor.last_day(entry, law)

@@ -43,11 +43,11 @@ def entries(order: OrderSnapshot, asked: tuple[RequestLine, ...], earlier: Earli
     taken = {line_id: set(gone) for line_id, gone in earlier.taken.items()}
     found: list[Entry] = []
     for line in asked:
-        candidates = _candidates(order, line)
+        candidates = _candidates(order, line, earlier)
         rest = line.quantity
         for bought in candidates:
             gone = taken.setdefault(bought.line_id, set())
-            ordinals = tuple(islice(_free(bought, gone), rest))
+            ordinals = tuple(islice(_free(bought, line.sku, gone, earlier), rest))
             if ordinals:
                 gone.update(ordinals)
                 rest -= len(ordinals)
@@ -77,17 +77,26 @@ def entries(order: OrderSnapshot, asked: tuple[RequestLine, ...], earlier: Earli
     return found
 
 
-def _free(bought: OrderLine, gone: set[int]) -> Iterator[int]:
+def _free(bought: OrderLine, sku: str, gone: set[int], earlier: Earlier) -> Iterator[int]:
+    """Ordinals of the line that nobody returns and that are this product, maybe as replaced."""
     units = range(1, bought.quantity + 1)
-    return (unit for unit in units if unit not in gone) if gone else iter(units)
+    if not gone and not earlier.anew:
+        return iter(units)
+    line_id = bought.line_id
+    return (
+        unit
+        for unit in units
+        if unit not in gone and earlier.anew.get((line_id, unit), bought.sku) == sku
+    )
 
 
-def _candidates(order: OrderSnapshot, line: RequestLine) -> list[OrderLine]:
+def _candidates(order: OrderSnapshot, line: RequestLine, earlier: Earlier) -> list[OrderLine]:
     """The order line that is named, or those with the sku, lowest line_id first."""
+    replaced = {line_id for (line_id, _), sku in earlier.anew.items() if sku == line.sku}
+    same = [each for each in order.lines if each.sku == line.sku or each.line_id in replaced]
     if line.line_id is not None:
         named = [each for each in order.lines if each.line_id == line.line_id]
-        return [each for each in named[:1] if each.sku == line.sku]
-    same = [each for each in order.lines if each.sku == line.sku]
+        return [each for each in named[:1] if each in same]
     return sorted(same, key=lambda each: _natural(each.line_id))
 
 

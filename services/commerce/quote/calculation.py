@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.decisions import (
@@ -49,6 +49,8 @@ class Earlier:
 
     taken: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """line_id -> ordinals that are returned or in return."""
+    anew: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """(line_id, ordinal) -> the SKU that the customer has in place of what came back."""
     refunded: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """The same, without those that were replaced: their price stays with the merchant."""
     net: int = 0
@@ -177,18 +179,26 @@ def _points(
     )
 
 
-def earlier_of(decisions: Iterable[ReturnDecisionMade]) -> Earlier:
-    """What these decisions on one order took and gave: approved and escalated ones count."""
+def earlier_of(decisions: Iterable[ReturnDecisionMade], replaced: Collection[str] = ()) -> Earlier:
+    """What these decisions on one order took and gave: approved and escalated ones count.
+
+    Returns in `replaced` took nothing in the end: others are in place of their units.
+    """
+    anew: dict[tuple[str, int], str] = {}
     taken: dict[str, set[int]] = {}
     refunded: dict[str, set[int]] = {}
     allocated: dict[str, int] = {}
     net = way_out = way_out_tax = 0
-    for decision in decisions:
+    for decision in sorted(decisions, key=lambda each: each.decided_at):
         if decision.decision not in (Outcome.APPROVED, Outcome.ESCALATED):
             continue
         line_tax = 0
         for line in decision.lines:
             if line.verdict is Verdict.REJECTED or line.line_id is None:
+                continue
+            if decision.replacement is not None and decision.return_id in replaced:
+                sku = decision.replacement.sku
+                anew.update(((line.line_id, ordinal), sku) for ordinal in line.units)
                 continue
             taken.setdefault(line.line_id, set()).update(line.units)
             if decision.replacement is None:
@@ -202,6 +212,7 @@ def earlier_of(decisions: Iterable[ReturnDecisionMade]) -> Earlier:
             allocated[part.payment_id] = allocated.get(part.payment_id, 0) + part.amount
     return Earlier(
         taken={line_id: frozenset(ordinals) for line_id, ordinals in taken.items()},
+        anew=anew,
         refunded={line_id: frozenset(ordinals) for line_id, ordinals in refunded.items()},
         net=net,
         shipping=shipping.Part(way_out, way_out_tax),

@@ -60,7 +60,7 @@ def free_units(draft: Draft, goods: ReturnGoods, sku: str) -> list[Unit]:
     candidates = [
         unit
         for unit in goods.units
-        if unit.sku == sku and not accounted_for(unit) and unit.key not in elsewhere
+        if unit.sku == sku and not accounted_for(unit) and unit.thing not in elsewhere
     ]
     return sorted(candidates, key=lambda unit: (unit.state is UnitState.NONE, unit.key))
 

@@ -14,6 +14,7 @@ from contracts.assessments import (
     LineReturnability,
     ReplacementOffer,
     ReturnabilityAssessed,
+    SentInPlace,
 )
 from contracts.orders import Trait
 from contracts.requests import Resolution
@@ -24,11 +25,12 @@ from services.fulfillment.model import (
     OUTBOUND_TRANSIT_DAYS_MAX,
     REPLACEMENT_BUSINESS_DAYS,
     Goods,
+    Replacement,
     RequestedLine,
     ReturnGoods,
     Standing,
 )
-from services.fulfillment.orders import LineFacts, OrderFacts
+from services.fulfillment.orders import LONG_AGO, LineFacts, OrderFacts
 from services.fulfillment.sites import Sites
 from services.fulfillment.transitions import IN_HAND, ON_THE_WAY
 
@@ -164,6 +166,7 @@ def _line(
         received_quantity=received,
         deliveries=_deliveries(order, line.line_id),
         on_the_way_quantity=_on_the_way(goods, facts, message.return_id),
+        replacements=tuple(_replacements(goods, facts, message.return_id)),
     )
 
 
@@ -175,6 +178,34 @@ def _deliveries(order: OrderFacts, line_id: str) -> tuple[DeliveredUnits, ...]:
         if delivery.delivered_at is not None and id_ == line_id
     ]
     return tuple(sorted(found, key=lambda each: each.delivered_at))
+
+
+def _replacements(goods: Goods, line: LineFacts, return_id: str) -> Iterator[SentInPlace]:
+    """Parcels with what stands for units of the line, earliest first."""
+    found = _sent_in_place(goods, line.line_id, return_id)
+    for sent, quantity, other in sorted(found, key=lambda each: each[0].shipped_at or LONG_AGO):
+        yield SentInPlace(
+            quantity=quantity,
+            sku=sent.sku,
+            shipped_at=sent.shipped_at or LONG_AGO,
+            delivered_at=other.delivered_to_customer(sent.tracking_number),
+        )
+
+
+def _sent_in_place(
+    goods: Goods, line_id: str, return_id: str
+) -> list[tuple[Replacement, int, ReturnGoods]]:
+    """(replacement, units of the line that it stands for, the return that brought them)"""
+    return [
+        (sent, quantity, other)
+        for other in goods.others(return_id)
+        for sent, quantity in _sent_of_line(other, line_id)
+    ]
+
+
+def _sent_of_line(other: ReturnGoods, line_id: str) -> list[tuple[Replacement, int]]:
+    of_line = [sent for (id_, _), sent in other.replaced.items() if id_ == line_id]
+    return [(sent, of_line.count(sent)) for sent in dict.fromkeys(of_line)]
 
 
 def _delivered_at(order: OrderFacts, line_id: str) -> datetime | None:
@@ -200,7 +231,12 @@ def _on_the_way(goods: Goods, line: LineFacts, return_id: str) -> int:
 
 
 def _in_hand_of(other: ReturnGoods, line: LineFacts) -> int:
-    units = sum(unit.line_id == line.line_id and unit.state in IN_HAND for unit in other.units)
+    """Without what was replaced: the customer has another in its place."""
+    replaced = other.replaced
+    units = sum(
+        unit.line_id == line.line_id and unit.state in IN_HAND and unit.key not in replaced
+        for unit in other.units
+    )
     return units + max(0, other.count_of(line.sku).unassigned)
 
 
@@ -210,7 +246,8 @@ def _contradictions(
     facts = order.line(line.line_id)
     if facts is None:
         return
-    if facts.sku != line.sku:
+    sent = _sent_in_place(goods, line.line_id, message.return_id)
+    if line.sku not in (facts.sku, *(parcel.sku for parcel, *_ in sent)):
         yield Contradiction(
             code="sku_mismatch",
             system_state=f"line {line.line_id} was sold as {facts.sku}",
@@ -219,6 +256,8 @@ def _contradictions(
     yield from _already_received(goods, facts, line, message.return_id)
     if Trait.DIGITAL not in facts.traits:
         yield from _never_delivered(order, facts, line, now)
+        for parcel, quantity, other in sent:
+            yield from _never_replaced(parcel, quantity, other, now)
     if any(
         delivery.elsewhere and any(id_ == line.line_id for id_, _ in delivery.lines)
         for delivery in order.deliveries
@@ -239,7 +278,10 @@ def _already_received(
         in_hand = _in_hand_of(other, facts)
         if other.standing is Standing.APPROVED:
             standing += in_hand
-            held += sum(unit.line_id == facts.line_id for unit in other.units)
+            replaced = other.replaced
+            held += sum(
+                unit.line_id == facts.line_id and unit.key not in replaced for unit in other.units
+            )
         else:
             unannounced += in_hand
     if standing + unannounced > facts.quantity:
@@ -255,6 +297,21 @@ def _already_received(
             code="already_received",
             system_state=f"{_pieces(free)} of {facts.sku} with the customer",
             physical_state=f"{_pieces(unannounced)} of it counted in the warehouse already",
+        )
+
+
+def _never_replaced(
+    sent: Replacement, quantity: int, other: ReturnGoods, now: datetime
+) -> Iterator[Contradiction]:
+    """A replacement that no carrier has handed over in a month: the customer cannot have it."""
+    if sent.tracking_number is None or sent.shipped_at is None:
+        return
+    overdue = sent.shipped_at + timedelta(days=OUTBOUND_TRANSIT_DAYS_MAX) < now
+    if overdue and other.delivered_to_customer(sent.tracking_number) is None:
+        yield Contradiction(
+            code="never_delivered",
+            system_state=f"{_pieces(quantity)} of {sent.sku} sent as a replacement",
+            physical_state=f"parcel {sent.tracking_number} was never delivered",
         )
 
 

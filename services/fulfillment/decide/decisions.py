@@ -26,6 +26,7 @@ from services.fulfillment.model import (
     Unit,
     UnitState,
 )
+from services.fulfillment.orders import LineFacts
 from services.fulfillment.sites import Sites
 from services.fulfillment.transitions import OWED, Impossible, UnitEvent
 
@@ -130,9 +131,21 @@ def _with_new_units(
         line = goods.order.line(line_id)
         if line is None or ordinal > line.quantity:
             raise Impossible(f"order {goods.order_id} has no unit {ordinal} of line {line_id}")
-        added.append(Unit(line_id=line_id, sku=line.sku, ordinal=ordinal, sold=line.quantity))
+        added.append(_new_unit(goods, current.return_id, line, ordinal))
     units = sorted((*current.units, *added), key=lambda unit: unit.key)
     return current.but(units=tuple(units)) if added else current
+
+
+def _new_unit(goods: Goods, return_id: str, line: LineFacts, ordinal: int) -> Unit:
+    """The thing that the customer has: what was sold, or what was last sent in its place."""
+    sent = goods.sent_in_place((line.line_id, ordinal), return_id)
+    return Unit(
+        line_id=line.line_id,
+        sku=line.sku if sent is None else sent[1].sku,
+        ordinal=ordinal,
+        sold=line.quantity,
+        life=1 if sent is None else sent[0].life + 1,
+    )
 
 
 def _labelled(draft: Draft, current: ReturnGoods, sites: Sites) -> ReturnGoods:

@@ -101,10 +101,10 @@ def accounted_for(unit: Unit) -> bool:
     return unit.state in IN_HAND or unit.state is UnitState.SENT_BACK or unit.grade is not None
 
 
-def in_hand_elsewhere(goods: Goods, return_id: str) -> set[tuple[str, int]]:
-    """Units that are in the warehouse through other returns of the order."""
+def in_hand_elsewhere(goods: Goods, return_id: str) -> set[tuple[str, int, int]]:
+    """Things that are in the warehouse through other returns of the order."""
     return {
-        unit.key
+        unit.thing
         for other in goods.others(return_id)
         for unit in other.units
         if unit.state in IN_HAND

@@ -239,7 +239,14 @@ def on_replacement_dispatched(
         return ignored(goods, "the replacement does not wait to be shipped")
     current, replacement = found
     draft = Draft(goods=goods, now=now)
-    shipped = replacement.model_copy(update={"state": ReplacementState.SHIPPED})
+    shipped = replacement.model_copy(
+        update={
+            "state": ReplacementState.SHIPPED,
+            "shipped_at": message.shipped_at,
+            "tracking_number": message.tracking_number,
+            "units": current.replaceable(replacement),
+        }
+    )
     draft.put(current.with_replacement(shipped).sent(message.tracking_number))
     draft.events.append(
         ReplacementShipped(

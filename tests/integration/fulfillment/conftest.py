@@ -14,9 +14,11 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from services.commerce import app as commerce
 from services.fulfillment import app as fulfillment
 from tests.conftest import DriveService
 from tests.driving import Drive, SteppedClock
+from tests.integration.fulfillment.pair import Pair
 
 EXPIRES = datetime(2026, 4, 30, tzinfo=UTC).isoformat()
 
@@ -129,3 +131,15 @@ async def agent(drive: DriveService, world: OutsideWorld) -> Drive:
     clock = SteppedClock()
     build = partial(fulfillment.build, clock=clock)
     return await drive(build, "fulfillment", clock=clock, sandbox_url=world.url)
+
+
+@pytest_asyncio.fixture
+async def pair(drive: DriveService, world: OutsideWorld) -> Pair:
+    clock = SteppedClock()
+    return Pair(
+        await drive(commerce.build, "commerce", clock=clock),
+        await drive(
+            partial(fulfillment.build, clock=clock), "fulfillment", clock=clock,
+            sandbox_url=world.url,
+        ),
+    )  # fmt: skip

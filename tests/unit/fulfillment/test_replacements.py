@@ -5,22 +5,29 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from contracts.assessments import ReturnabilityAssessed
 from contracts.base import Message
 from contracts.decisions import ReturnDecisionMade
 from contracts.fulfillment import ReplacementFailed, ReplacementScheduled, ReplacementShipped
 from services.fulfillment import messages
 from services.fulfillment.messages import OfAttempt, ReleaseStock, ReserveStock, ShipReplacement
-from services.fulfillment.model import ReplacementState
+from services.fulfillment.model import ReplacementState, UnitState
 from tests.unit.fulfillment.desk import Desk
 from tests.unit.fulfillment.examples import (
+    JACKET,
     NOW,
     SEND_BY,
     A,
+    B,
     an_order,
     asked,
     closed,
     decided,
+    inspected,
+    received,
     replacement_released,
+    return_id,
+    scanned,
 )
 
 
@@ -130,3 +137,60 @@ def test_a_replacement_that_nobody_promised_is_held_and_shipped_on_release() -> 
     desk.send(replacement_released())
     desk.send(reserved(*desk.intents(ReserveStock)))
     assert len(desk.intents(ShipReplacement)) == 1
+
+
+def came_back_and_was_replaced(sku: str = JACKET) -> Desk:
+    """Of two jackets the first came back through A, and another one was shipped in its place."""
+    desk = Desk(an_order(2), asked(), promised(sku=sku), received(), inspected())
+    desk.send(reserved(desk.intents(ReserveStock)[0]), replacement_released(sku=sku))
+    (ship,) = desk.intents(ShipReplacement)
+    sent = {"tracking_number": "OUT-1", "shipped_at": NOW}
+    desk.send(messages.ReplacementDispatched(**of(ship), **sent))
+    return desk
+
+
+def test_a_replacement_that_comes_back_is_a_unit_of_the_order_like_any_other() -> None:
+    desk = came_back_and_was_replaced()
+    later = NOW + timedelta(days=3)
+    desk.send(scanned("delivered", tracking="OUT-1", at=later))
+    desk.send(asked(B))
+    answer = desk.events(ReturnabilityAssessed)[-1]
+    (line,) = answer.lines
+    assert (line.returnable, line.received_quantity, answer.contradictions) == (True, 0, ())
+    (sent,) = line.replacements
+    assert (sent.quantity, sent.sku, sent.shipped_at) == (1, JACKET, NOW)
+    assert sent.delivered_at == later
+    desk.send(decided(B, 1), received(id_=B, event="r2"), inspected(id_=B, event="i2"))
+    (unit,) = desk.goods(B).units
+    assert (unit.state, unit.ordinal, unit.life) == (UnitState.INSPECTED, 1, 2)
+    desk.send(asked(return_id("c")))
+    assert desk.events(ReturnabilityAssessed)[-1].lines[0].received_quantity == 1
+
+
+def test_an_exchanged_unit_comes_back_as_what_was_sent_for_it() -> None:
+    desk = came_back_and_was_replaced("JACKET-L")
+    line = asked().lines[0].model_copy(update={"sku": "JACKET-L"})
+    desk.send(asked(B, lines=(line,)))
+    assert desk.events(ReturnabilityAssessed)[-1].contradictions == ()
+    desk.send(decided(B, 1, sku="JACKET-L"), received(id_=B, event="r2", sku="JACKET-L"))
+    (unit,) = desk.goods(B).units
+    assert (unit.state, unit.sku, unit.life) == (UnitState.RECEIVED, "JACKET-L", 2)
+
+
+def test_a_replacement_that_never_arrived_cannot_come_back() -> None:
+    desk = came_back_and_was_replaced()
+    desk.at(timedelta(days=31))
+    desk.send(asked(B))
+    (found,) = desk.events(ReturnabilityAssessed)[-1].contradictions
+    assert found.code == "never_delivered"
+    assert found.physical_state == "parcel OUT-1 was never delivered"
+
+
+def test_a_replacement_that_was_shipped_before_it_was_told_for_which_units_counts_too() -> None:
+    """As the release before stored it."""
+    desk = came_back_and_was_replaced()
+    (sent,) = desk.goods().replacements
+    stored = sent.model_copy(update={"units": (), "shipped_at": None, "tracking_number": None})
+    desk.work.returns.put(desk.goods().but(replacements=(stored,)))
+    desk.send(asked(B), decided(B, 1))
+    assert desk.goods(B).units[0].life == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,8 +19,14 @@ from services.fulfillment.messages import (
     BuyLabel,
     GoodsDispatchedBack,
     LabelRefused,
+    OfAttempt,
+    ReplacementDispatched,
+    ReplacementRefused,
+    ReserveStock,
     SendBack,
     SendBackRefused,
+    ShipReplacement,
+    StockReserved,
 )
 from services.fulfillment.model import LabelState, UnitState
 from services.fulfillment.transitions import IN_HAND, TAKEN_OVER
@@ -36,6 +43,7 @@ from tests.unit.fulfillment.examples import (
     inspected,
     received,
     refunded,
+    replacement_released,
     return_id,
     scanned,
 )
@@ -46,7 +54,8 @@ UNKNOWN = return_id("nobody")
 
 
 def assert_counts_add_up(desk: Desk) -> None:
-    in_hand: Counter[tuple[str, int]] = Counter()
+    in_hand: Counter[tuple[str, int, int]] = Counter()
+    sent_in_place = sum(len(goods.replaced) for goods in desk.work.returns)
     for goods in desk.work.returns:
         for count in goods.counts:
             units = [unit for unit in goods.units if unit.sku == count.sku]
@@ -58,7 +67,8 @@ def assert_counts_add_up(desk: Desk) -> None:
         assert all(1 <= unit.ordinal <= unit.sold for unit in goods.units)
         assert all((unit.state is UnitState.INSPECTED) <= (unit.grade is not None)
                    for unit in goods.units)  # fmt: skip
-        in_hand.update(unit.key for unit in goods.units if unit.state in IN_HAND)
+        in_hand.update(unit.thing for unit in goods.units if unit.state in IN_HAND)
+        assert len(goods.replaced) <= sum(each.quantity for each in goods.replacements)
         live = [
             x
             for x in goods.labels
@@ -66,6 +76,8 @@ def assert_counts_add_up(desk: Desk) -> None:
         ]
         assert len(live) <= 1
     assert all(times == 1 for times in in_hand.values())
+    sold = max((unit.sold for goods in desk.work.returns for unit in goods.units), default=0)
+    assert in_hand.total() <= sold + sent_in_place
 
 
 def assert_told_once(desk: Desk) -> None:
@@ -81,6 +93,10 @@ def assert_told_once(desk: Desk) -> None:
         for unit in event.units
     )
     assert all(times == 1 for times in disposed.values())
+
+
+def _same(wish: OfAttempt) -> dict[str, Any]:
+    return wish.model_dump(include={"order_id", "return_id", "name", "attempt"})
 
 
 class RandomEvents(RuleBasedStateMachine):
@@ -176,6 +192,23 @@ class RandomEvents(RuleBasedStateMachine):
             **same, tracking_number=f"BACK-{wish.shipment_id}", lines=wish.lines, shipped_at=NOW
         )
         self.desk.send(sent)
+
+    @precondition(lambda self: self.desk.work.returns.get(A) or self.desk.work.returns.get(B))
+    @rule(id_=st.sampled_from((A, B)), quantity=st.integers(1, 2), refuse=st.booleans())
+    def replace(self, id_: str, quantity: int, refuse: bool) -> None:
+        self.desk.send(
+            replacement_released(id_, sku=JACKET, quantity=quantity, replacement_id=f"for-{id_}")
+        )
+        for wish in self.desk.intents(ReserveStock):
+            self.desk.send(StockReserved(**_same(wish)))
+        for ship in self.desk.intents(ShipReplacement):
+            if refuse:
+                self.desk.send(ReplacementRefused(**_same(ship), code="no", reason="no"))
+                continue
+            sent = ReplacementDispatched(
+                **_same(ship), tracking_number=f"OUT-{ship.name}", shipped_at=self.desk.work.now
+            )
+            self.desk.send(sent)
 
     @rule(id_=st.sampled_from((A, B)), unit=st.integers(1, SOLD))
     def pay(self, id_: str, unit: int) -> None:
