@@ -10,7 +10,7 @@ EVERY ?= 6
 JUDGE := services/commerce/policy,services/commerce/law,services/commerce/risk,services/commerce/quote,services/commerce/judgement,services/commerce/decide
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: bench-judge coverage mutants payment-matrix help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests collector schemas lock clean
+.PHONY: bench-judge coverage mutants payment-matrix help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests containers collector schemas lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -87,6 +87,9 @@ compose: ## The production shape in containers: up, every scenario, all books, d
 
 compose-tests: setup ## Measures, rights, settings and kills of the deployment in containers (needs an engine)
 	@$(BIN)/python -m pytest -q -s tests/compose --timeout 600
+
+containers: setup ## What only containers show, where an engine can be had: deployment, frontends, another team's tests
+	@.ci/containers
 
 collector: ## Build the OpenTelemetry collector with which tests/deploy checks its configuration (needs Go)
 	@cd tests/deploy/collector && go build -o ../../../.cache/collector .

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -27,6 +27,19 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 READY_SECONDS_MAX = 90
 SETTLE_SECONDS_MAX = 60
 Json = dict[str, Any]
+
+
+class Addresses(Protocol):
+    """Where a running system is reached, however it was started."""
+
+    @property
+    def gateway(self) -> str: ...
+
+    @property
+    def sandbox(self) -> str: ...
+
+    @property
+    def kafka(self) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,9 +229,10 @@ async def until(
 class Stranger:
     """One customer, warehouse and reviewer, using nothing but the published calls."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Addresses, *, key: str | None = None) -> None:
         self.world = world
-        self.http = httpx.AsyncClient(timeout=20)
+        headers = {"Authorization": f"Bearer {key}"} if key else None
+        self.http = httpx.AsyncClient(timeout=20, headers=headers)
 
     async def place(self, order: Json, *, behaviour: str = "ok") -> None:
         for payment in order["payments"]:

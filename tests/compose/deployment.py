@@ -17,12 +17,13 @@ from services.ops.embedded import processes
 ROOT = Path(__file__).parents[2]
 UP_SECONDS_MAX = 240
 RUN_SECONDS_MAX = 180
-IMAGE = "returns:local"
+IMAGE = f"returns:{os.environ.get('RETURNS_TAG', 'local')}"
 READ_FOLDER = (
     "import json, pathlib; print(json.dumps({f.name: f.read_text()"
     " for f in pathlib.Path('/run/secrets').iterdir()}))"
 )
-PORTS = ("GATEWAY_PORT", "PAYMENT_PORT", "SANDBOX_PORT", "KAFKA_PORT")
+PORTS = {"GATEWAY_PORT": ("gateway", "8080"), "PAYMENT_PORT": ("payment", "8082"),
+         "SANDBOX_PORT": ("sandbox", "8090"), "KAFKA_PORT": ("kafka", "9095")}  # fmt: skip
 
 
 def engine_answers() -> bool:
@@ -116,8 +117,30 @@ def docker(*arguments: str) -> str:
     return done.stdout
 
 
+def secrets_of(name: str) -> dict[str, str]:
+    """File name -> content, of all that the first start made."""
+    found: dict[str, str] = json.loads(
+        docker(
+            *("run", "--rm", "-v", f"{name}_secrets-operator:/run/secrets:ro"),
+            *("--entrypoint", "python", IMAGE, "-c", READ_FOLDER),
+        )
+    )
+    return found
+
+
+def running(name: str) -> Deployment:
+    """One that somebody else has brought up, and will take down."""
+    made = Deployment(name=name, files=("docker-compose.yml",), environment={})
+    for variable, where in PORTS.items():
+        made.environment[variable] = made.compose("port", *where).stdout.rpartition(":")[2].strip()
+    made.secrets = secrets_of(name)
+    return made
+
+
 @contextmanager
-def deployed(name: str, *overrides: str, ports: Sequence[str] = PORTS) -> Iterator[Deployment]:
+def deployed(
+    name: str, *overrides: str, ports: Sequence[str] = tuple(PORTS)
+) -> Iterator[Deployment]:
     """Up until everything is healthy; down with all its data whatever happens."""
     made = Deployment(
         name=name,
@@ -133,12 +156,7 @@ def deployed(name: str, *overrides: str, ports: Sequence[str] = PORTS) -> Iterat
             state = made.compose("ps", "--all", check=False).stdout
             logs = made.compose("logs", "--no-color", "--tail", "30", check=False).stdout
             raise AssertionError(f"not healthy: {up.stderr[-2000:]}\n{state}\n{logs[-8000:]}")
-        made.secrets = json.loads(
-            docker(
-                *("run", "--rm", "-v", f"{name}_secrets-operator:/run/secrets:ro"),
-                *("--entrypoint", "python", IMAGE, "-c", READ_FOLDER),
-            )
-        )
+        made.secrets = secrets_of(name)
         yield made
     finally:
         made.compose("--profile", "tools", "down", "--volumes", "--timeout", "15", check=False)

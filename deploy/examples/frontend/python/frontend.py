@@ -2,41 +2,29 @@
 
 import asyncio
 import json
-import os
-import sys
 from datetime import UTC, datetime
+from os import environ
+from sys import argv
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-BROKER = {"bootstrap_servers": os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")}
-
 
 async def main(order_id: str, sku: str, reason: str = "wrong_size") -> None:
-    request = {
-        "type": "ReturnRequest",
-        "return_id": str(uuid4()),  # keep it: sent again, it is the same return
-        "order_id": order_id,
-        "lines": [{"sku": sku, "quantity": 1, "reason": reason}],
-        "resolution": "refund",
-        "channel": {"type": "webchat"},
-        "locale": "en-US",
-        "requested_at": datetime.now(UTC).isoformat(),
-    }
-    async with (
-        AIOKafkaConsumer("returns.lifecycle", **BROKER) as lifecycle,
-        AIOKafkaProducer(acks="all", enable_idempotence=True, **BROKER) as producer,
-    ):
+    broker = json.loads(environ.get("KAFKA_CLIENT", '{"bootstrap_servers": "localhost:9092"}'))
+    request = {"type": "ReturnRequest", "return_id": str(uuid4()), "order_id": order_id}
+    request |= {"lines": [{"sku": sku, "quantity": 1, "reason": reason}], "resolution": "refund"}
+    request |= {"channel": {"type": "webchat"}, "requested_at": datetime.now(UTC).isoformat()}
+    async with AIOKafkaConsumer("returns.lifecycle", **broker) as lifecycle:
         await lifecycle.seek_to_end()  # from here on: nothing that follows is missed
-        value, key = json.dumps(request).encode(), order_id.encode()
-        await producer.send_and_wait("returns.requests", value, key=key)
-        async for record in lifecycle:
-            change = json.loads(record.value)
+        async with AIOKafkaProducer(**broker, enable_idempotence=True) as producer:
+            value, key = json.dumps(request).encode(), order_id.encode()
+            await producer.send_and_wait("returns.requests", value, key)  # again: the same return
+        async for change in (json.loads(record.value) async for record in lifecycle):
             if change["return_id"] == request["return_id"]:
-                sys.stdout.write(f"{json.dumps(change)}\n")
-                sys.stdout.flush()
+                print(json.dumps(change), flush=True)  # noqa: T201
                 if change["waiting_on"] == "none":
                     return
 
 
-asyncio.run(main(*sys.argv[1:]))
+asyncio.run(main(*argv[1:]))

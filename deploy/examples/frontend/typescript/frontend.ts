@@ -14,8 +14,8 @@ CompressionCodecs[CompressionTypes.LZ4] = () => ({
 
 const [order_id, sku, reason = "wrong_size"] = process.argv.slice(2);
 if (!order_id || !sku) throw new Error("usage: frontend.js ORDER_ID SKU [REASON]");
-const brokers = (process.env.KAFKA_BOOTSTRAP_SERVERS ?? "localhost:9092").split(",");
-const kafka = new Kafka({ clientId: "frontend", brokers, logLevel: logLevel.ERROR });
+const client = JSON.parse(process.env.KAFKA_CLIENT ?? '{"brokers": ["localhost:9092"]}');
+const kafka = new Kafka({ clientId: "frontend", logLevel: logLevel.ERROR, ...client });
 
 const request: ReturnRequest = {
   return_id: randomUUID(), // keep it: sent again, it is the same return
