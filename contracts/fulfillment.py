@@ -22,6 +22,7 @@ from contracts.requests import CountedLine, Evidence
 from contracts.warehouse import Grade
 
 __all__ = [
+    "NOT_VOIDED",
     "Disposition",
     "GoodsMessage",
     "InspectedLine",
@@ -73,6 +74,11 @@ class GoodsMessage(Message):
     order_id: Identifier | None = None
     occurred_at: Instant
     test: Flag = False
+
+
+NOT_VOIDED = "not_voided"
+"""Code of a label that nobody needs any more and that the carrier does not take back: its postage
+is lost, and nothing else waits for it."""
 
 
 class ReturnLabelFailed(GoodsMessage):

@@ -9,7 +9,7 @@ from prometheus_client import Counter
 
 from contracts.base import Message
 from contracts.decisions import ReturnDecisionMade
-from contracts.fulfillment import ReturnLabelFailed, ReturnLost
+from contracts.fulfillment import NOT_VOIDED, ReturnLabelFailed, ReturnLost
 from contracts.lifecycle import ReturnStatusChanged
 from contracts.payment import (
     DisputeOpened,
@@ -27,7 +27,11 @@ STATUS_CHANGES = Counter("returns_status_changes", "Changes told to customers", 
 REFUNDS = Counter("returns_refunds", "States that refunds came to", ["state", "currency"])
 REFUNDED = Counter("returns_refunded_minor_units", "Money that was refunded", ["currency"])
 DISPUTES = Counter("returns_disputes_opened", "Disputes that banks opened")
-GOODS = Counter("returns_goods_troubles", "Labels that failed and parcels lost", ["kind"])
+GOODS = Counter(
+    "returns_goods_troubles",
+    "Labels that failed or were not taken back, and parcels lost",
+    ["kind"],
+)
 
 
 def count(message: Message) -> None:
@@ -56,6 +60,8 @@ COUNTED: dict[type[Message], Callable[[Any], None]] = {
     RefundFailed: lambda failed: REFUNDS.labels(failed.state, failed.currency).inc(),
     RefundOutcomeUnknown: lambda refund: REFUNDS.labels("outcome_unknown", refund.currency).inc(),
     DisputeOpened: lambda dispute: DISPUTES.inc(),
-    ReturnLabelFailed: lambda failed: GOODS.labels("label_failed").inc(),
+    ReturnLabelFailed: lambda failed: GOODS.labels(
+        "label_not_voided" if failed.code == NOT_VOIDED else "label_failed"
+    ).inc(),
     ReturnLost: lambda lost: GOODS.labels("lost").inc(),
 }

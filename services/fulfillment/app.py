@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+
+import httpx
 
 from services.chassis.clock import Clock, WallClock
 from services.chassis.service import Service
@@ -26,13 +29,22 @@ def build(settings: Settings, pool: Any, clock: Clock | None = None) -> Service[
     http = outside.client(settings.sandbox_url)
     inventory = outside.client(world.inventory_url) if world.inventory_url else http
     sandbox = SandboxCarrier(http)
-    labels = Labels(_carrier(world, sandbox), sandbox, clock or WallClock())
+    carrier = _carrier(world, sandbox)
+    labels = Labels(carrier, sandbox, clock or WallClock())
     return Service(
         name=NAME,
         work=lambda now: FulfillmentWork(now=now),
         handlers=all_handlers(read_sites(settings.policy_path, world.sites_path)),
         executors=all_executors(labels, Warehouse(inventory, http)),
+        close=partial(_close, http, inventory, carrier),
     )
+
+
+async def _close(http: httpx.AsyncClient, inventory: httpx.AsyncClient, carrier: Carrier) -> None:
+    """Closing one twice is closing it once."""
+    await carrier.close()
+    await inventory.aclose()
+    await http.aclose()
 
 
 def _carrier(settings: OutsideSettings, sandbox: Carrier) -> Carrier:

@@ -13,6 +13,7 @@ from contracts.decisions import (
     RefundOn,
 )
 from contracts.fulfillment import (
+    NOT_VOIDED,
     InspectedLine,
     ParcelUnmatched,
     ReceivedLine,
@@ -58,7 +59,7 @@ def label_issued(draft: Draft, message: ReturnLabelIssued) -> None:
 
 
 def label_failed(draft: Draft, message: ReturnLabelFailed) -> None:
-    if draft.current.state is not State.APPROVED:
+    if draft.current.state is not State.APPROVED or message.code == NOT_VOIDED:
         draft.ignored = "no label is waited for"
         return
     failed = {"code": message.code, "reason": message.reason}

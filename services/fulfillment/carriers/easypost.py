@@ -36,6 +36,9 @@ class EasyPost:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
+    async def close(self) -> None:
+        await self._http.aclose()
+
     async def buy(self, wish: BuyLabel) -> CarrierLabel:
         try:
             shipment = await self._shipment(wish.name)

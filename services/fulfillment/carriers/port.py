@@ -45,3 +45,7 @@ class Carrier(Protocol):
     async def void(self, wish: VoidLabel) -> None:
         """Give a label back; doing it twice is doing it once. Raises CarrierRefused when used."""
         ...
+
+    async def close(self) -> None:
+        """Ends its connections; it is not used after that."""
+        ...

@@ -17,6 +17,9 @@ class SandboxCarrier:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
+    async def close(self) -> None:
+        await self._http.aclose()
+
     async def buy(self, wish: BuyLabel) -> CarrierLabel:
         body: dict[str, Any] = {
             "reference": wish.name,

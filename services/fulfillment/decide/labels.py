@@ -6,10 +6,11 @@ by its reference; only a proven absence allows the next attempt.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from contracts.base import TEXT_LENGTH_MAX
-from contracts.fulfillment import ReturnLabelFailed, ReturnLabelIssued
+from contracts.fulfillment import NOT_VOIDED, ReturnLabelFailed, ReturnLabelIssued
 from services.chassis.decision import Deadline, Decision, Effect
 from services.fulfillment.decide import attempts, customs
 from services.fulfillment.decide.draft import LABEL_EXPIRES, Draft, ignored, moved
@@ -42,8 +43,6 @@ from services.fulfillment.orders import OrderFacts
 from services.fulfillment.sites import Sites
 from services.fulfillment.transitions import OWED, UnitEvent
 
-NOT_VOIDED = "not_voided"
-"""Code of the event for a label that the carrier would not take back."""
 OPEN = frozenset({LabelState.INTENDED, LabelState.UNKNOWN})
 LIVE = frozenset({*OPEN, LabelState.ISSUED})
 
@@ -247,16 +246,7 @@ def _failed(
     draft = Draft(goods=goods, now=now)
     draft.put(current.with_label(label.model_copy(update={"state": LabelState.FAILED})))
     if needed(current):
-        draft.events.append(
-            ReturnLabelFailed(
-                return_id=current.return_id,
-                order_id=current.order_id,
-                occurred_at=now,
-                test=current.test,
-                code=code,
-                reason=reason,
-            )
-        )
+        draft.events.append(_told(current, code, reason, now))
     return draft.done()
 
 
@@ -300,46 +290,46 @@ def on_label_absent(
 
 
 def on_label_voided(goods: Goods, message: LabelVoided, *, now: datetime) -> Decision[Goods]:
-    label = _voiding(goods, message)
-    if label is None:
-        return ignored(goods, "the label is not being voided")
-    draft = Draft(goods=goods, now=now)
-    current = goods.returns[message.return_id]
-    draft.put(current.with_label(label.model_copy(update={"state": LabelState.VOID})))
-    return draft.done()
+    return _void_answered(goods, message, now, {"state": LabelState.VOID})
 
 
 def on_label_not_voided(goods: Goods, message: LabelNotVoided, *, now: datetime) -> Decision[Goods]:
-    """The carrier says that it was used: its scan will reopen the return. Until then the label
-    keeps the carrier's words, and the event tells whoever keeps the books of postage."""
-    label = _voiding(goods, message)
-    if label is None:
-        return ignored(goods, "the label is not being voided")
-    current = goods.returns[message.return_id]
+    """The carrier says that it was used: its scan will tell. Until then the label keeps the
+    carrier's words, and the event tells whoever keeps the books of postage."""
     words = f"{message.code}: {message.reason}"
-    draft = Draft(goods=goods, now=now)
     kept = {"state": LabelState.ISSUED, "not_voided": words}
+    return _void_answered(goods, message, now, kept, words)
+
+
+def _void_answered(
+    goods: Goods,
+    message: OfAttempt,
+    now: datetime,
+    kept: Mapping[str, object],
+    refused: str | None = None,
+) -> Decision[Goods]:
+    """What the label is now; `refused`: the carrier's words where it does not take it back."""
+    current = goods.returns.get(message.return_id)
+    label = attempts.named(current.labels if current else (), message.name)
+    if current is None or label is None or label.state is not LabelState.VOIDING:
+        return ignored(goods, "the label is not being voided")
+    draft = Draft(goods=goods, now=now)
     draft.put(current.with_label(label.model_copy(update=kept)))
-    if current.standing in (Standing.CLOSED, Standing.REJECTED):
-        draft.events.append(
-            ReturnLabelFailed(
-                return_id=current.return_id,
-                order_id=current.order_id,
-                occurred_at=now,
-                test=current.test,
-                code=NOT_VOIDED,
-                reason=f"label {label.tracking_number} was not taken back: {words}"[
-                    :TEXT_LENGTH_MAX
-                ],
-            )
-        )
+    if refused is not None:
+        why = f"label {label.tracking_number} was not taken back: {refused}"
+        draft.events.append(_told(current, NOT_VOIDED, why[:TEXT_LENGTH_MAX], now))
     return draft.done()
 
 
-def _voiding(goods: Goods, message: OfAttempt) -> Label | None:
-    current = goods.returns.get(message.return_id)
-    label = attempts.named(current.labels if current else (), message.name)
-    return label if label is not None and label.state is LabelState.VOIDING else None
+def _told(current: ReturnGoods, code: str, reason: str, now: datetime) -> ReturnLabelFailed:
+    return ReturnLabelFailed(
+        return_id=current.return_id,
+        order_id=current.order_id,
+        occurred_at=now,
+        test=current.test,
+        code=code,
+        reason=reason,
+    )
 
 
 def _waiting(goods: Goods, message: OfAttempt) -> tuple[ReturnGoods, Label] | None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
 from contracts.assessments import ReturnabilityAssessed
+from contracts.base import Message
 from contracts.fulfillment import (
     ItemDisposed,
     ParcelUnmatched,
@@ -24,7 +26,7 @@ from contracts.fulfillment import (
     ReturnSentBack,
 )
 from services.fulfillment import api, store
-from services.fulfillment.messages import BuyLabel
+from services.fulfillment.messages import BuyLabel, VoidLabel
 from tests.driving import START, Drive, record
 from tests.integration.fulfillment.conftest import OutsideWorld
 from tests.unit.fulfillment.examples import (
@@ -177,20 +179,42 @@ async def test_a_label_bought_for_a_return_that_closed_meanwhile_is_voided_unsee
     assert not await agent.published(ReturnLabelIssued)
 
 
+def labels_not_voided() -> float:
+    """As /metrics says it."""
+    name = "returns_goods_troubles_total"
+    return REGISTRY.get_sample_value(name, {"kind": "label_not_voided"}) or 0.0
+
+
+@pytest.mark.parametrize(
+    "needless",
+    [closed(), decided(sequence=2, required=False, label=False)],
+    ids=["closed", "the customer keeps the goods"],
+)
 async def test_a_label_that_the_carrier_does_not_take_back_is_told_and_kept_with_its_words(
-    agent: Drive, world: OutsideWorld
+    agent: Drive, world: OutsideWorld, needless: Message
 ) -> None:
     world.refuses.add("/carrier/labels/T1/void")
+    counted = labels_not_voided()
     await agent.send(an_order(), asked(), decided())
     await agent.settle()
-    await agent.send(closed())
+    await agent.send(needless)
     await agent.settle()
+    assert labels_not_voided() == counted + 1
     (told,) = await agent.published(ReturnLabelFailed)
     assert told.code == "not_voided"
     assert "T1" in told.reason and "no such article" in told.reason
     kept = await store.find_return(agent.pool, A)
     assert kept is not None and kept.label is not None
     assert (kept.label.state, kept.label.not_voided) == ("issued", "unknown_sku: no such article")
+
+
+async def test_a_service_that_stops_ends_its_connections_to_the_outside(agent: Drive) -> None:
+    await agent.send(an_order(), asked(), decided())
+    await agent.settle()
+    await agent.service.close()
+    void = VoidLabel(order_id=ORDER, return_id=A, name="n", tracking_number="T1")
+    with pytest.raises(RuntimeError, match="closed"):
+        await agent.service.executors[VoidLabel](void)
 
 
 async def test_a_used_label_is_not_voided_and_the_scan_is_published(

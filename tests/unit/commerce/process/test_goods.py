@@ -17,6 +17,7 @@ from contracts.decisions import (
     ReturnDecisionMade,
 )
 from contracts.fulfillment import (
+    NOT_VOIDED,
     ParcelUnmatched,
     ReplacementFailed,
     ReplacementShipped,
@@ -143,6 +144,16 @@ def test_a_failed_label_is_a_persons_case() -> None:
         )
     )
     assert escalation(play) is EscalationReason.INVENTORY_CONTRADICTION
+
+
+def test_a_label_that_is_not_taken_back_concerns_no_return() -> None:
+    play = Play().approved()
+    play.say(
+        ReturnLabelFailed(
+            return_id=examples.RETURN_ID, occurred_at=play.now, code=NOT_VOIDED, reason="used"
+        )
+    )
+    assert play.made.decision is Outcome.APPROVED
 
 
 def test_unexpected_goods_are_a_persons_case() -> None:
