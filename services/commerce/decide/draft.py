@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -320,11 +321,7 @@ class Draft:
         return (*others, own) if own is not None else tuple(others)
 
     def _counted(self) -> Mapping[str, int]:
-        counted: dict[str, int] = {}
-        for unit in self.current.units:
-            if unit.goods in HERE:
-                counted[unit.line_id] = counted.get(unit.line_id, 0) + 1
-        return counted
+        return Counter(unit.line_id for unit in self.current.units if unit.goods in HERE)
 
     def decided(self, made: ReturnDecisionMade) -> None:
         """Publish a decision and take it as the one that stands."""
