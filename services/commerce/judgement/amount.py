@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.decisions import DecidedLoyalty, RefundBreakdown, RefundOn, ShipOn
@@ -65,6 +65,12 @@ def asked_of(standing: Sequence[Entry], law: Protection) -> tuple[Asked, ...]:
     )
 
 
+def _applied(standing: Sequence[Entry]) -> tuple[rules.Applied, ...]:
+    """What the policy said of the lines, each answer once."""
+    found = [entry.applied for entry in standing if entry.applied is not None]
+    return (found[0],) if len(found) == 1 else tuple(dict.fromkeys(found))
+
+
 def compute(
     case: Case,
     order: OrderSnapshot,
@@ -75,7 +81,7 @@ def compute(
     frozen: bool,
 ) -> Amount:
     """The amount of the lines that stand. `frozen`: for its risk a person looks at it."""
-    settings = rules.whole([entry.settings for entry in standing], order.currency)
+    settings = rules.whole(_applied(standing), order.currency)
     asked = asked_of(standing, law)
     sends_goods = case.request.resolution in merchant.IN_GOODS
     digital = all(entry.is_digital for entry in standing)
@@ -89,7 +95,7 @@ def compute(
     goes_back = not keeps_item and not digital
     fee = _way_back_fee(case, standing, settings, law) if goes_back else 0
     if fee:
-        terms = replace(terms, way_back_fee=fee)
+        terms = terms._replace(way_back_fee=fee)
         result = calculation.calculate(order, asked, terms, earlier)
         value = value if sends_goods else result.refund.total
     return Amount(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TypedDict, Unpack
+
+from pydantic import TypeAdapter
 
 from contracts.base import Instant
 from contracts.decisions import (
@@ -44,6 +45,8 @@ from services.commerce.quote.loyalty import NO_POINTS
 from services.commerce.risk.scorecard import SCORECARD_VERSION
 
 LAW = LawReference(version=LAW_VERSION)
+RULES = f"{LAW_VERSION} {SCORECARD_VERSION}"
+CASES = TypeAdapter(Case)
 BESIDE_THE_POLICY = {"policy"}
 """The policy has a fingerprint of its own, made once."""
 AGENT = DecidedBy(kind=DeciderKind.AGENT, id="commerce")
@@ -117,7 +120,7 @@ def _marked(judged: Judged, *, approved: bool) -> list[Entry]:
     lines = {line for each in asking for line in each.lines}
     everything = not asking or any(not each.lines for each in asking)
     return [
-        replace(entry, verdict=Verdict.REVIEW)
+        entry._replace(verdict=Verdict.REVIEW)
         if entry.verdict is Verdict.APPROVED and (everything or position in lines)
         else entry
         for position, entry in enumerate(judged.entries)
@@ -136,7 +139,7 @@ def _line(entry: Entry, amounts: calculation.LineAmount) -> DecidedLine:
         line_id=entry.bought.line_id if entry.bought is not None else None,
         sku=entry.asked.sku,
         quantity=entry.quantity,
-        units=() if entry.verdict is Verdict.REJECTED else entry.units,
+        units=() if entry.verdict is Verdict.REJECTED else tuple(entry.units),
         verdict=entry.verdict,
         items=amounts.items,
         tax=amounts.tax,
@@ -284,9 +287,11 @@ def facts_used(case: Case) -> FactsUsed:
 
 def inputs_sha256(case: Case) -> str:
     """Over all that was looked at: the same inputs give the same hash, and the same decision."""
-    rules = f"{LAW_VERSION} {SCORECARD_VERSION} {case.policy.fingerprint}\n"
-    looked_at = case.model_dump_json(exclude=BESIDE_THE_POLICY, exclude_none=True, warnings=False)
-    return hashlib.sha256(f"{rules}{looked_at}".encode()).hexdigest()
+    hashed = hashlib.sha256(f"{RULES} {case.policy.fingerprint}\n".encode())
+    hashed.update(
+        CASES.dump_json(case, exclude=BESIDE_THE_POLICY, exclude_none=True, warnings=False)
+    )
+    return hashed.hexdigest()
 
 
 def rejected(

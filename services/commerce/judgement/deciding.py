@@ -134,7 +134,7 @@ def _unknown_law(case: Case, judged: Judged) -> ReturnDecisionMade:
         "the policy would reject it, but the law of the place is not known here",
         "law.unknown",
     )
-    looked_at = tuple(replace(entry, verdict=Verdict.REVIEW) for entry in judged.entries)
+    looked_at = tuple(entry._replace(verdict=Verdict.REVIEW) for entry in judged.entries)
     judged = replace(judged, entries=looked_at, notes=(*judged.notes, asked))
     findings = [each.finding for each in judged.notes]
     decision = assembly.assembled(case, judged, findings, confidence(findings), approved=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from contracts.decisions import Verdict
 from contracts.orders import OrderLine, Trait
@@ -12,13 +13,13 @@ from services.commerce.policy.model import Settings
 from services.commerce.policy.rules import Applied
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     asked: RequestLine
     quantity: int
     bought: OrderLine | None = None
     """None: the order has no such line."""
-    units: tuple[int, ...] = ()
+    units: Sequence[int] = ()
+    """Ordinals of the order line that are asked back, lowest first."""
     verdict: Verdict = Verdict.APPROVED
     reason: Reason = Reason.OTHER
     """As claimed, or as it counts after an inspection."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import date, datetime
 
 from contracts.orders import OrderSnapshot
@@ -33,13 +32,12 @@ def delivered_by_line(case: Case) -> dict[str, datetime]:
 
 def apply(case: Case, order: OrderSnapshot, found: list[Entry], law: Protection) -> list[Entry]:
     """The lines with the rows that protect them: as a withdrawal, for a fault, or not at all."""
-    at = judged_at(case)
     delivered = _delivered_lines(order, delivered_by_line(case))
-    return [_protected(case, entry, law, at, delivered) for entry in found]
+    return [_protected(case, entry, law, delivered) for entry in found]
 
 
 def _protected(
-    case: Case, entry: Entry, law: Protection, at: datetime, delivered: Mapping[str, datetime]
+    case: Case, entry: Entry, law: Protection, delivered: Mapping[str, datetime]
 ) -> Entry:
     if entry.bought is None or not entry.stands:
         return entry
@@ -48,16 +46,15 @@ def _protected(
     right = None
     if law.withdrawal is not None and excluded is None:
         until = last_day(entry, law)
-        if until is None or law.place.date_of(at) <= until:
+        if until is None or law.judged_on <= until:
             right = law.withdrawal
     withdrawn = right is not None and (not entry.fault or case.request.statutory_withdrawal)
     conformity = None
     if entry.fault and law.conformity is not None and law.conformity.refund_at_once:
         first = delivered.get(entry.bought.line_id)
-        if first is None or _within(law, first, at):
+        if first is None or _within(law, first):
             conformity = law.conformity
-    return replace(
-        entry,
+    return entry._replace(
         excluded=excluded,
         right=right,
         withdrawal=right if withdrawn else None,
@@ -77,9 +74,9 @@ def conformity_until(law: Protection, delivered: datetime) -> date | None:
     return zones.days_after(law.place.date_of(delivered), law.conformity.days)
 
 
-def _within(law: Protection, delivered: datetime, at: datetime) -> bool:
+def _within(law: Protection, delivered: datetime) -> bool:
     until = conformity_until(law, delivered)
-    return until is None or law.place.date_of(at) <= until
+    return until is None or law.judged_on <= until
 
 
 def _delivered_lines(order: OrderSnapshot, known: Mapping[str, datetime]) -> dict[str, datetime]:

@@ -46,6 +46,8 @@ def of_line(case: Case, line_id: str) -> tuple[InPlace, ...]:
             if line.line_id == line_id
             for sent in line.replacements
         )
+    if not case.replaced:
+        return ()
     shipped = {each.return_id: each.shipped_at for each in case.replaced}
     return tuple(
         InPlace(shipped_at=at)
@@ -57,7 +59,7 @@ def of_line(case: Case, line_id: str) -> tuple[InPlace, ...]:
 
 def notes(found: list[Entry], earlier: Earlier) -> Iterator[Note]:
     """Which lines are about a replacement: the thing that was sold came back before."""
-    for position, entry in enumerate(found):
+    for position, entry in enumerate(found) if earlier.anew else ():
         if entry.bought is None or not entry.stands:
             continue
         line_id = entry.bought.line_id

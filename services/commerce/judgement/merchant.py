@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
 
 from contracts.decisions import Verdict
 from contracts.orders import Delivery, OrderLine, OrderSnapshot
@@ -16,7 +17,7 @@ from services.commerce.judgement.notes import Note, note
 from services.commerce.law import zones
 from services.commerce.law.protection import Protection
 from services.commerce.policy import rules
-from services.commerce.policy.model import Settings, WindowAnchor
+from services.commerce.policy.model import BUILT_IN, Settings, WindowAnchor
 
 IN_GOODS = frozenset({Resolution.REPLACEMENT, Resolution.EXCHANGE})
 
@@ -48,15 +49,22 @@ def _wanted(case: Case) -> Resolution:
 
 def apply(case: Case, order: OrderSnapshot, found: list[Entry], law: Protection) -> list[Entry]:
     """The lines with the settings that hold for them, late or not, rejected or not."""
+    at = Placed(case=case, order=order, delivered=floor.delivered_by_line(case))
     return [
-        entry if entry.bought is None else _settled(case, order, entry, entry.bought, law)
-        for entry in found
+        entry if entry.bought is None else _settled(at, entry, entry.bought, law) for entry in found
     ]
 
 
-def _settled(
-    case: Case, order: OrderSnapshot, entry: Entry, bought: OrderLine, law: Protection
-) -> Entry:
+class Placed(NamedTuple):
+    """A case with its order, and what fulfillment knows beside it of when its lines arrived."""
+
+    case: Case
+    order: OrderSnapshot
+    delivered: Mapping[str, datetime]
+
+
+def _settled(at: Placed, entry: Entry, bought: OrderLine, law: Protection) -> Entry:
+    case = at.case
     applied = rules.apply(
         case.policy,
         rules.Subject(
@@ -68,19 +76,19 @@ def _settled(
             condition=entry.condition,
             reason=entry.reason,
             resolution=case.request.resolution,
-            buyer_type=order.buyer.type,
+            buyer_type=at.order.buyer.type,
             channel=case.request.channel.type,
         ),
     )
     if not entry.stands:
-        return replace(entry, applied=applied)
+        return entry._replace(applied=applied)
     if _is_excluded(applied.settings, entry, law):
-        return replace(entry, applied=applied, verdict=Verdict.REJECTED, units=())
+        return entry._replace(applied=applied, verdict=Verdict.REJECTED, units=())
     fee = 0
     if not entry.fault and entry.withdrawal is None:
         fee = max(applied.settings.restocking_fee_bps, _handling_fee(case, bought.line_id))
-    late = _days_late(case, order, entry, applied.settings, law)
-    return replace(entry, applied=applied, days_late=late, fee_bps=fee)
+    late = _days_late(at, entry, bought, applied.settings, law)
+    return entry._replace(applied=applied, days_late=late, fee_bps=fee)
 
 
 def is_excluded(entry: Entry, law: Protection) -> bool:
@@ -107,16 +115,17 @@ def _handling_fee(case: Case, line_id: str) -> int:
     )
 
 
-def window_start(
-    settings: Settings, order: OrderSnapshot, line_id: str, delivered: Mapping[str, datetime]
-) -> datetime:
+def window_start(settings: Settings, at: Placed, line_id: str) -> datetime:
     """Day 0 of the merchant's window: the last parcel with units of the line, or what stands in.
 
     A missing delivery date falls back to shipped + transit_days, a missing one of these to
     placed + transit_days.
     """
+    order = at.order
     if settings.window_anchor is WindowAnchor.ORDERED:
         return order.placed_at
+    if settings.window_anchor is WindowAnchor.DELIVERED and line_id in at.delivered:
+        return at.delivered[line_id]
     parcels = [
         each for each in order.deliveries if any(part.line_id == line_id for part in each.lines)
     ]
@@ -124,8 +133,6 @@ def window_start(
     if settings.window_anchor is WindowAnchor.SHIPPED:
         shipped = [each.shipped_at or inplace.later(order.placed_at, transit) for each in parcels]
         return max(shipped, default=inplace.later(order.placed_at, transit))
-    if line_id in delivered:
-        return delivered[line_id]
     arrived = [_arrival(each, order.placed_at, transit) for each in parcels]
     return max(arrived, default=inplace.later(order.placed_at, transit))
 
@@ -137,20 +144,17 @@ def _arrival(parcel: Delivery, placed_at: datetime, transit: timedelta) -> datet
 
 
 def last_day(
-    case: Case, order: OrderSnapshot, entry: Entry, settings: Settings, law: Protection
+    at: Placed, entry: Entry, line_id: str, settings: Settings, law: Protection
 ) -> date | None:
     """The last day in time, by policy or by law, whichever is later; None: it has no end yet.
 
     The merchant's window counts a replacement's parcel as one of the line's; the law's periods run
     from what was bought.
     """
-    assert entry.bought is not None
-    line_id = entry.bought.line_id
-    delivered = floor.delivered_by_line(case)
-    start = window_start(settings, order, line_id, delivered)
-    if settings.window_anchor is not WindowAnchor.ORDERED:
+    start = window_start(settings, at, line_id)
+    sent = inplace.of_line(at.case, line_id)
+    if sent and settings.window_anchor is not WindowAnchor.ORDERED:
         transit = timedelta(days=settings.transit_days)
-        sent = inplace.of_line(case, line_id)
         start = max((start, *(each.counts_from(settings.window_anchor, transit) for each in sent)))
     last = zones.days_after(law.place.date_of(start), settings.window_days)
     if law.withdrawal is not None and entry.excluded is None:
@@ -159,23 +163,23 @@ def last_day(
             return None
         last = max(last, statutory)
     if entry.conformity is not None:
-        arrived = window_start(Settings(), order, line_id, delivered)
+        arrived = window_start(BUILT_IN.defaults, at, line_id)
         last = max(last, floor.conformity_until(law, arrived) or last)
     return last
 
 
 def _days_late(
-    case: Case, order: OrderSnapshot, entry: Entry, settings: Settings, law: Protection
+    at: Placed, entry: Entry, bought: OrderLine, settings: Settings, law: Protection
 ) -> int:
     """Calendar days where the buyer is since the last day in time."""
-    last = last_day(case, order, entry, settings, law)
-    if last is None:
+    last = last_day(at, entry, bought.line_id, settings, law)
+    if last is None or law.judged_on <= last:
         return 0
-    return max((law.place.date_of(floor.judged_at(case)) - last).days, 0)
+    return (law.judged_on - last).days
 
 
 def notes(case: Case, order: OrderSnapshot, found: list[Entry], law: Protection) -> Iterator[Note]:
-    yield from _rules_read(found)
+    yield from _rules_read(tuple(entry.applied for entry in found))
     for position, entry in enumerate(found):
         if entry.bought is None or entry.applied is None:
             continue
@@ -287,18 +291,20 @@ def replacement_price(case: Case, order: OrderSnapshot, standing: list[Entry]) -
     return prices.pop()
 
 
-def _rules_read(found: list[Entry]) -> Iterator[Note]:
+@lru_cache(maxsize=rules.REMEMBERED_MAX)
+def _rules_read(applied: tuple[rules.Applied | None, ...]) -> tuple[Note, ...]:
     """Each rule of the policy once: whether it applied to a line, and why (not)."""
     tried: dict[str, list[tuple[int, rules.Tried]]] = {}
-    for position, entry in enumerate(found):
-        if entry.applied is not None:
-            for each in entry.applied.tried:
-                tried.setdefault(each.rule_id, []).append((position, each))
-    for rule_id, attempts in tried.items():
-        fired = [attempt for attempt in attempts if attempt[1].fired]
-        position, shown = (fired or attempts)[0]
-        lines = ", ".join(str(number + 1) for number, _ in fired)
-        if fired:
-            yield note("rule_fired", f"applies to line {lines}: {shown.why}", rule_id)
-        else:
-            yield note("rule_not_fired", f"does not apply: {shown.why}", rule_id)
+    for position, lines in enumerate(applied):
+        for each in lines.tried if lines is not None else ():
+            tried.setdefault(each.rule_id, []).append((position, each))
+    return tuple(_rule_read(rule_id, attempts) for rule_id, attempts in tried.items())
+
+
+def _rule_read(rule_id: str, attempts: list[tuple[int, rules.Tried]]) -> Note:
+    fired = [attempt for attempt in attempts if attempt[1].fired]
+    _, shown = (fired or attempts)[0]
+    if not fired:
+        return note("rule_not_fired", f"does not apply: {shown.why}", rule_id)
+    lines = ", ".join(str(number + 1) for number, _ in fired)
+    return note("rule_fired", f"applies to line {lines}: {shown.why}", rule_id)

@@ -74,7 +74,7 @@ def confidence(findings: Iterable[Finding]) -> float:
         [
             each.weight
             for each in findings
-            if each.effect in (Effect.OPPOSES, Effect.REQUIRES_REVIEW)
+            if each.weight and each.effect in (Effect.OPPOSES, Effect.REQUIRES_REVIEW)
         ]
     )
 

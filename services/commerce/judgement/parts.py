@@ -7,7 +7,7 @@ the units that are there; the part that completes the approval takes all that is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from contracts.decisions import (
     DecidedLine,
@@ -102,13 +102,13 @@ def _asked(standing: ReturnDecisionMade, judged: Judged, order: OrderSnapshot) -
         known = by_line.get(line.line_id or "", [])
         first = known.pop(0) if len(known) > 1 else (known[0] if known else None)
         fresh = Asked(line=bought[line.line_id], units=line.units)
-        found.append(fresh if first is None else replace(first, units=line.units))
+        found.append(fresh if first is None else first._replace(units=line.units))
     return tuple(found)
 
 
 def _restricted(asked: Asked, wanted: Mapping[str, set[int]]) -> Asked:
     some = wanted.get(asked.line.line_id, set())
-    return replace(asked, units=tuple(unit for unit in asked.units if unit in some))
+    return asked._replace(units=tuple(unit for unit in asked.units if unit in some))
 
 
 def _lines(

@@ -45,11 +45,12 @@ def score(case: Case, order: OrderSnapshot | None, found: list[Entry]) -> scorec
 def _value(order: OrderSnapshot | None, found: list[Entry]) -> int:
     if order is None:
         return 0
-    return sum(
-        units.worth(entry.bought, entry.units, includes_tax=order.prices_include_tax).gross
-        for entry in found
-        if entry.bought is not None and entry.units
-    )
+    inclusive = order.prices_include_tax
+    value = 0
+    for entry in found:
+        if entry.bought is not None and entry.units:
+            value += units.worth(entry.bought, entry.units, includes_tax=inclusive).gross
+    return value
 
 
 def _known(case: Case, order: OrderSnapshot | None, history: History) -> signals.Known:

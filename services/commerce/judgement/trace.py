@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import islice
 
 from contracts.decisions import ReturnDecisionMade, Verdict
 from contracts.money import EXPONENTS
@@ -40,16 +38,16 @@ def own(case: Case) -> ReturnDecisionMade | None:
 
 def entries(order: OrderSnapshot, asked: tuple[RequestLine, ...], earlier: Earlier) -> list[Entry]:
     """The asked lines with the lowest free units of the order's; what is not free is rejected."""
-    taken = {line_id: set(gone) for line_id, gone in earlier.taken.items()}
+    used: dict[tuple[str, str], int] = {}
     found: list[Entry] = []
     for line in asked:
         candidates = _candidates(order, line, earlier)
         rest = line.quantity
         for bought in candidates:
-            gone = taken.setdefault(bought.line_id, set())
-            ordinals = tuple(islice(_free(bought, line.sku, gone, earlier), rest))
+            before = used.get((bought.line_id, line.sku), 0)
+            ordinals = _free(bought, line.sku, earlier)[before : before + rest]
             if ordinals:
-                gone.update(ordinals)
+                used[bought.line_id, line.sku] = before + len(ordinals)
                 rest -= len(ordinals)
                 found.append(
                     Entry(
@@ -77,17 +75,17 @@ def entries(order: OrderSnapshot, asked: tuple[RequestLine, ...], earlier: Earli
     return found
 
 
-def _free(bought: OrderLine, sku: str, gone: set[int], earlier: Earlier) -> Iterator[int]:
+def _free(bought: OrderLine, sku: str, earlier: Earlier) -> Sequence[int]:
     """Ordinals of the line that nobody returns and that are this product, maybe as replaced."""
-    units = range(1, bought.quantity + 1)
-    if not gone and not earlier.anew:
-        return iter(units)
-    line_id = bought.line_id
-    return (
-        unit
-        for unit in units
-        if unit not in gone and earlier.anew.get((line_id, unit), bought.sku) == sku
-    )
+    gone = earlier.taken.get(bought.line_id, frozenset())
+    if not earlier.anew:
+        return units.free(bought.quantity, gone)
+    now = {
+        unit: other for (line_id, unit), other in earlier.anew.items() if line_id == bought.line_id
+    }
+    if sku != bought.sku:
+        return sorted(unit for unit, other in now.items() if other == sku and unit not in gone)
+    return units.free(bought.quantity, gone | {unit for unit, other in now.items() if other != sku})
 
 
 def _candidates(order: OrderSnapshot, line: RequestLine, earlier: Earlier) -> list[OrderLine]:
@@ -95,8 +93,7 @@ def _candidates(order: OrderSnapshot, line: RequestLine, earlier: Earlier) -> li
     replaced = {line_id for (line_id, _), sku in earlier.anew.items() if sku == line.sku}
     same = [each for each in order.lines if each.sku == line.sku or each.line_id in replaced]
     if line.line_id is not None:
-        named = [each for each in order.lines if each.line_id == line.line_id]
-        return [each for each in named[:1] if each in same]
+        return [each for each in same if each.line_id == line.line_id]
     return sorted(same, key=lambda each: _natural(each.line_id))
 
 
@@ -209,15 +206,11 @@ def _bad_delivery(
 
 
 def _bad_quantities(order: OrderSnapshot) -> Iterator[str]:
-    bought: Counter[str] = Counter()
-    for line in order.lines:
-        if line.line_id in bought:
-            yield f"two lines of the order are called {line.line_id}"
-        bought[line.line_id] += line.quantity
-    delivered: Counter[str] = Counter()
+    bought = {line.line_id: line.quantity for line in order.lines}
+    delivered: dict[str, int] = {}
     for delivery in order.deliveries:
         for part in delivery.lines:
-            delivered[part.line_id] += part.quantity
+            delivered[part.line_id] = delivered.get(part.line_id, 0) + part.quantity
     for line_id, quantity in delivered.items():
         if line_id not in bought:
             yield f"line {line_id} was delivered but not bought"
@@ -227,18 +220,15 @@ def _bad_quantities(order: OrderSnapshot) -> Iterator[str]:
 
 def _bad_amounts(order: OrderSnapshot) -> Iterator[str]:
     way_out = order.shipping
-    largest = [line.quantity * line.unit_price for line in order.lines]
-    largest += [line.tax_total for line in order.lines]
-    if max((way_out.paid, way_out.tax_total, *largest)) > units.AMOUNT_MAX:
-        yield "an amount is too large to be believed"
+    largest = max(way_out.paid, way_out.tax_total)
     for line in order.lines:
         price = line.quantity * line.unit_price
+        largest = max(largest, price, line.tax_total)
         if line.discount_total > price:
             yield f"the discount of line {line.line_id} is larger than its price"
         if order.prices_include_tax and line.tax_total > max(price - line.discount_total, 0):
             yield f"the tax of line {line.line_id} is larger than the price that contains it"
-    if order.prices_include_tax and order.shipping.tax_total > order.shipping.paid:
+    if largest > units.AMOUNT_MAX:
+        yield "an amount is too large to be believed"
+    if order.prices_include_tax and way_out.tax_total > way_out.paid:
         yield "the tax of shipping is larger than the price that contains it"
-    ids = [payment.payment_id for payment in order.payments]
-    if len(set(ids)) < len(ids):
-        yield "two payments have the same id"

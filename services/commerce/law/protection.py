@@ -49,6 +49,8 @@ class Protection:
     goods_until: date | None
     """The last day of the withdrawal period for goods; None: it is still open, without an end."""
     digital_until: date | None
+    judged_on: date
+    """The calendar day, where the buyer is, on which periods are judged."""
 
     @property
     def right(self) -> Row | None:
@@ -127,6 +129,7 @@ def protection_of(
         and place.region in FEE_TAX_IN_FULL.regions,
         goods_until=goods_until,
         digital_until=digital_until,
+        judged_on=place.date_of(at),
     )
 
 

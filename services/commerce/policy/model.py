@@ -188,6 +188,20 @@ class Rule(Strict):
     set: SetSettings
 
 
+class Rulebook:
+    """What decides about a line. Two are the same only if they are one object: rules may be equal
+    in every value and yet set different settings, to what happens to be the built-in value."""
+
+    __slots__ = ("defaults", "names_skus", "rules")
+
+    def __init__(self, defaults: Settings, rules: tuple[Rule, ...]) -> None:
+        self.defaults = defaults
+        self.rules = rules
+        looked_at = [match for rule in rules for match in (rule.when, rule.unless)]
+        self.names_skus = any(match is not None and match.sku is not None for match in looked_at)
+        """Whether any rule looks at the product itself."""
+
+
 class Goodwill(Strict):
     days_after_window: Days = 14
     lifetime_value_from: Amounts = {"USD": 50000, "EUR": 50000, "GBP": 50000}
@@ -277,6 +291,10 @@ class Policy(Strict):
     def fingerprint(self) -> str:
         """A hash of everything the policy says."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @cached_property
+    def rulebook(self) -> Rulebook:
+        return Rulebook(self.defaults, self.rules)
 
     @cached_property
     def reference(self) -> PolicyReference:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import NamedTuple
 
 from contracts.decisions import RefundOn
 from contracts.orders import BuyerType, Trait
@@ -15,14 +17,16 @@ from services.commerce.policy.model import (
     OutboundShipping,
     Payer,
     Policy,
+    Rulebook,
     Settings,
 )
 
 DEFAULTS = "defaults"
+REMEMBERED_MAX = 4096
+"""Most lines look alike to a policy: what it says of such a line is worked out once."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What a rule can look at."""
 
     category: str
@@ -48,8 +52,10 @@ class Tried:
     why: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Applied:
+    """What a policy says of a line; the same object for all lines that it cannot tell apart."""
+
     settings: Settings
     set_by: Mapping[str, str]
     """setting -> id of the rule that set it; a setting that is missing is the default's."""
@@ -61,10 +67,16 @@ class Applied:
 
 def apply(policy: Policy, subject: Subject) -> Applied:
     """The settings of a line under a policy, and what each rule had to say."""
+    book = policy.rulebook
+    return _applied(book, subject if book.names_skus else subject._replace(sku=""))
+
+
+@lru_cache(maxsize=REMEMBERED_MAX)
+def _applied(book: Rulebook, subject: Subject) -> Applied:
     changes: dict[str, object] = {}
     set_by: dict[str, str] = {}
     tried = []
-    for rule in policy.rules:
+    for rule in book.rules:
         miss = _mismatch(rule.when, subject)
         if miss is not None:
             tried.append(Tried(rule.id, False, miss))
@@ -76,7 +88,7 @@ def apply(policy: Policy, subject: Subject) -> Applied:
         changes.update(named)
         set_by.update(dict.fromkeys(named, rule.id))
         tried.append(Tried(rule.id, True, f"sets {', '.join(named)}"))
-    settings = policy.defaults.model_copy(update=changes) if changes else policy.defaults
+    settings = book.defaults.model_copy(update=changes) if changes else book.defaults
     return Applied(settings=settings, set_by=set_by, tried=tuple(tried))
 
 
@@ -131,9 +143,10 @@ class Whole:
     point_value: int | None
 
 
-def whole(lines: Iterable[Settings], currency: str) -> Whole:
+@lru_cache(maxsize=REMEMBERED_MAX)
+def whole(lines: tuple[Applied, ...], currency: str) -> Whole:
     """Of the lines of one return; amounts in minor units of `currency`. At least one line."""
-    each = tuple(lines)
+    each = [line.settings for line in lines]
     paid_by_customer = any(line.return_shipping is Payer.CUSTOMER for line in each)
     keep = [line.keep_item_up_to.get(currency) for line in each]
     limits = [limit for limit in keep if limit is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from contracts.decisions import (
     DecidedLoyalty,
@@ -22,18 +23,16 @@ BPS = 10_000
 NO_SHIPPING = shipping.Part(0, 0)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """Some units of an order line, and the fee that applies to them."""
 
     line: OrderLine
-    units: tuple[int, ...]
+    units: Sequence[int]
     fee_bps: int = 0
     fee_tax_in_full: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What applies to the whole return; amounts in minor units of the order's currency."""
 
     basis: shipping.Basis
@@ -60,8 +59,7 @@ class Earlier:
     """payment_id -> minor units."""
 
 
-@dataclass(frozen=True, slots=True)
-class LineAmount:
+class LineAmount(NamedTuple):
     items: int
     tax: int
     fee: int
@@ -108,7 +106,7 @@ def calculate(
     lines = tuple(line_amount(each, includes_tax=inclusive) for each in asked)
     items = sum(line.items for line in lines)
     fee = sum(line.fee for line in lines)
-    share = _share(order, asked, items, earlier)
+    share = _share(order, asked, terms, items, earlier)
     way_out = shipping.refunded(
         order.shipping, terms.basis, terms.mode, share, earlier.shipping, includes_tax=inclusive
     )
@@ -137,18 +135,20 @@ def calculate(
 
 
 def _share(
-    order: OrderSnapshot, asked: Sequence[Asked], items: int, earlier: Earlier
+    order: OrderSnapshot, asked: Sequence[Asked], terms: Terms, items: int, earlier: Earlier
 ) -> shipping.Share:
+    """The values are worked out only where shipping or points are split by them."""
     inclusive = order.prices_include_tax
     now = _counts(asked)
+    by_value = terms.mode is OutboundShipping.PRORATA_VALUE or order.loyalty is not None
     everything = True
     whole = before = 0
     for line in order.lines:
-        gone = earlier.refunded.get(line.line_id, frozenset())
-        if gone:
-            before += units.worth(line, tuple(gone), includes_tax=inclusive).items
-        whole += units.line_worth(line, includes_tax=inclusive).items
+        gone = earlier.refunded.get(line.line_id, ())
         everything &= len(gone) + now.get(line.line_id, 0) >= line.quantity
+        if by_value:
+            before += units.worth(line, tuple(gone), includes_tax=inclusive).items if gone else 0
+            whole += units.line_worth(line, includes_tax=inclusive).items
     return shipping.Share(before=before, after=before + items, whole=whole, everything=everything)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from contracts.money import round_half_up
 from contracts.orders import Shipping
@@ -23,16 +23,14 @@ class Basis(StrEnum):
     """The law names delivery without a limit (row BR-CDC49): all of it, whatever the mode."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A part of the shipping, as `paid` is given, and the tax of that part."""
 
     paid: int
     tax: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """The value (net of items) returned before and with this return, out of the order's."""
 
     before: int

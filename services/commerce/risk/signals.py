@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from contracts.requests import MERCHANT_FAULT, Reason
 
@@ -20,8 +20,7 @@ NOT_RETURNED = frozenset({"cancelled", "expired", "rejected", "test"})
 """Statuses of requests in which nothing was returned."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Past:
+class Past(NamedTuple):
     """A return: of the history, or the one being judged. `value` in minor units."""
 
     at: datetime
@@ -31,8 +30,7 @@ class Past:
     reason: Reason | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What else is known of the customer. Values in minor units of the order's currency."""
 
     orders: int
@@ -47,8 +45,7 @@ class Known:
     serial_mismatch: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Behaviour:
+class Behaviour(NamedTuple):
     """The measures that the scorecard weighs; this return counts in all of them."""
 
     returns_14_days: int = 1
@@ -68,22 +65,21 @@ class Behaviour:
     lifetime_value_ratio: float = 0.0
 
 
-def behaviour(past: Iterable[Past], this: Past, known: Known) -> Behaviour:
+def behaviour(past: Sequence[Past], this: Past, known: Known) -> Behaviour:
     """Measures a customer at the moment of this return; nothing after it is looked at."""
-    year = [*_within(past, this.at, YEAR_DAYS), this]
+    year = [*_within(past, this.at, YEAR_DAYS), this] if past else [this]
     month = _within(year, this.at, 30) if len(year) > 1 else year
-    value = sum(max(each.value, 0) for each in year)
+    value = sum([max(each.value, 0) for each in year])
     bought = max(known.orders_value, this.value, 0)
     average = bought / max(known.orders, 1)
     prior = average * PRIOR_ORDERS
+    episodes = _episodes(month)
     return Behaviour(
         returns_14_days=_episodes(_within(month, this.at, 14)) if len(month) > 1 else 1,
-        returns_30_days=_episodes(month),
+        returns_30_days=episodes,
         returns_365_days=_episodes(year),
         return_rate=(value + PRIOR_RATE * prior) / (bought + prior) if bought else PRIOR_RATE,
-        distinct_skus_30_days=min(
-            len({sku for each in month for sku in each.skus}), _episodes(month)
-        ),
+        distinct_skus_30_days=min(len({sku for each in month for sku in each.skus}), episodes),
         new_account_value_ratio=_new_account(this, known, average),
         confirmed_abuse=known.confirmed_abuse,
         disputes=known.disputes,
