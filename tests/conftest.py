@@ -11,14 +11,13 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from services.chassis import database
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.ops.embedded import topics
 from services.ops.embedded.postgres import Database, Server
 from services.testing import backend
 from services.testing.backend import Broker
-from tests.driving import Drive, SteppedClock
+from tests.driving import Drive, SteppedClock, driving
 from tests.stores import NewStore, Stores, Versions
 
 
@@ -97,11 +96,7 @@ async def drive(new_store: NewStore, settings: Settings) -> AsyncIterator[DriveS
             **changes: Any,
         ) -> Drive:
             url = new_store(name, versions=versions).runtime_url
-            own = settings.model_copy(update={f"{name}_database_url": url, **changes})
-            pool = await database.connect_pool(url, name)
-            stack.push_async_callback(pool.close)
-            service = build(own, pool)
-            stack.push_async_callback(service.close)
-            return Drive(service, pool, own, clock or SteppedClock())
+            own = settings.model_copy(update=changes)
+            return await stack.enter_async_context(driving(build, name, url, own, clock))
 
         yield make

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +13,7 @@ from uuid import uuid4
 from contracts import topics
 from contracts.base import Message
 from contracts.envelope import Envelope, to_record
+from services.chassis import database
 from services.chassis.deadlines import Deadlines
 from services.chassis.effects import Effects
 from services.chassis.pipeline import Pipeline, Record
@@ -111,3 +114,22 @@ class Drive:
     async def count(self, table: str) -> int:
         number: int = await self.pool.fetchval(f"SELECT count(*) FROM {table}")
         return number
+
+
+@asynccontextmanager
+async def driving(
+    build: Callable[[Settings, Any], Service[Any]],
+    name: str,
+    url: str,
+    settings: Settings,
+    clock: SteppedClock | None = None,
+) -> AsyncIterator[Drive]:
+    """The service on the store at `url`; all its connections are closed afterwards."""
+    own = settings.model_copy(update={f"{name}_database_url": url})
+    pool = await database.connect_pool(url, name)
+    service = build(own, pool)
+    try:
+        yield Drive(service, pool, own, clock or SteppedClock())
+    finally:
+        await service.close()
+        await pool.close()

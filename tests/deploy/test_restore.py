@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,7 +16,6 @@ import pytest_asyncio
 
 from contracts.base import Message
 from contracts.decisions import RefundReleased
-from services.chassis import database
 from services.chassis.pipeline import Record
 from services.chassis.settings import Settings
 from services.ops.embedded import postgres
@@ -24,7 +24,7 @@ from services.payment.app import PaymentService, build
 from services.payment.audit import reconcile
 from services.payment.audit.difference import Kind
 from tests.conftest import NewStore
-from tests.driving import Drive, SteppedClock, record
+from tests.driving import Drive, SteppedClock, driving, record
 from tests.payments import (
     Sandbox,
     a_decision,
@@ -59,12 +59,11 @@ async def on_store(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Any]:
     async with AsyncExitStack() as stack:
 
         async def make(store: Database, clock: SteppedClock) -> Drive:
-            own = settings.model_copy(
-                update={"payment_database_url": store.runtime_url, "sandbox_url": sandbox.url}
+            own = settings.model_copy(update={"sandbox_url": sandbox.url})
+            timed = partial(build, clock=clock)
+            return await stack.enter_async_context(
+                driving(timed, "payment", store.runtime_url, own, clock)
             )
-            pool = await database.connect_pool(store.runtime_url, "payment")
-            stack.push_async_callback(pool.close)
-            return Drive(build(own, pool, clock), pool, own, clock)
 
         yield make
 

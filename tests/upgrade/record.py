@@ -16,11 +16,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from services.chassis import database
 from services.chassis.settings import Settings
 from services.ops.embedded import postgres
 from services.ops.embedded.postgres import Database
-from tests.driving import Drive, SteppedClock
+from tests.driving import Drive, SteppedClock, driving
 from tests.payments import Sandbox, running_sandbox
 from tests.stores import Stores
 from tests.upgrade import exchanges, refunds, states
@@ -47,13 +46,8 @@ async def opened(
 async def drive(
     stack: AsyncExitStack, name: str, url: str, clock: SteppedClock, **settings: Any
 ) -> Drive:
-    known: dict[str, Any] = {f"{name}_database_url": url, **settings}
-    own = Settings(_env_file=None, kafka_bootstrap_servers="127.0.0.1:1", **known)
-    pool = await database.connect_pool(url, name)
-    stack.push_async_callback(pool.close)
-    service = builder(name, clock)(own, pool)
-    stack.push_async_callback(service.close)
-    return Drive(service, pool, own, clock)
+    own = Settings(_env_file=None, kafka_bootstrap_servers="127.0.0.1:1", **settings)
+    return await stack.enter_async_context(driving(builder(name, clock), name, url, own, clock))
 
 
 async def record(story: str, stores: Stores, sandbox: Sandbox) -> dict[str, Any]:

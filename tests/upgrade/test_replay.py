@@ -12,13 +12,12 @@ import pytest
 import pytest_asyncio
 
 from contracts.base import write
-from services.chassis import database
 from services.chassis.migrate import migrate, role_of
 from services.chassis.records import Record
 from services.chassis.settings import Settings
 from services.ops.embedded.postgres import Database, Server
 from tests.conftest import DriveService
-from tests.driving import Drive, SteppedClock
+from tests.driving import Drive, SteppedClock, driving
 from tests.upgrade import states
 from tests.upgrade.replay import (
     GOLDEN,
@@ -116,16 +115,9 @@ async def test_a_store_with_open_returns_is_migrated_and_goes_on_to_settlement(
     old_store: Database, settings: Settings, story: str, service: str
 ) -> None:
     migrate(service, old_store.migration_url, role_of(old_store.runtime_url))
-    changes = {
-        f"{service}_database_url": old_store.runtime_url, "policy_path": policy(story),
-    }  # fmt: skip
-    own = settings.model_copy(update=changes)
-    pool = await database.connect_pool(old_store.runtime_url, service)
-    try:
-        clock = SteppedClock()
-        driven = Drive(builder(service, clock)(own, pool), pool, own, clock)
+    own, clock = settings.model_copy(update={"policy_path": policy(story)}), SteppedClock()
+    url, build = old_store.runtime_url, builder(service, clock)
+    async with driving(build, service, url, own, clock) as driven:
         await replay(driven, log(story, service, after=midway(story)))
         assert await driven.quarantined() == []
-        assert differences(final(story, service), await states.of(service, pool)) == []
-    finally:
-        await pool.close()
+        assert differences(final(story, service), await states.of(service, driven.pool)) == []

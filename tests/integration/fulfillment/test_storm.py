@@ -12,11 +12,10 @@ import pytest
 
 from contracts.base import Message
 from contracts.fulfillment import ReturnInspected, ReturnReceived
-from services.chassis import database
 from services.chassis.errors import Transient
 from services.fulfillment import app as fulfillment
 from tests.conftest import DriveService
-from tests.driving import Drive, SteppedClock, record
+from tests.driving import Drive, SteppedClock, driving, record
 from tests.integration.fulfillment.conftest import OutsideWorld
 from tests.unit.fulfillment.examples import (
     an_order,
@@ -113,9 +112,8 @@ async def test_two_processes_side_by_side_lose_and_double_nothing(
     clock = SteppedClock()
     build = partial(fulfillment.build, clock=clock)
     one = await drive(build, "fulfillment", clock=clock, sandbox_url=world.url)
-    pool = await database.connect_pool(one.settings.fulfillment_database_url, "fulfillment")
-    try:
-        two = Drive(build(one.settings, pool), pool, one.settings, clock)
+    url = one.settings.fulfillment_database_url
+    async with driving(build, "fulfillment", url, one.settings, clock) as two:
         orders = [m for number in range(RETURNS) for m in opening(number)]
         events = [m for number in range(RETURNS) for m in life(number)]
         Random(3).shuffle(events)
@@ -126,5 +124,3 @@ async def test_two_processes_side_by_side_lose_and_double_nothing(
         states = Counter(state for _, state, _ in await units(one))
         assert states == {"inspected": 2 * RETURNS, "short_shipped": RETURNS // 2}
         assert not await one.quarantined()
-    finally:
-        await pool.close()

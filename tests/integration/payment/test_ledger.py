@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import AsyncExitStack
 from typing import Any
 from uuid import uuid4
 
@@ -13,11 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
 from contracts import payment as told
-from services.chassis import database
 from services.chassis.settings import Settings
 from services.ops.embedded.postgres import Database
 from services.payment.app import build
-from tests.driving import Drive, SteppedClock, record
+from tests.driving import Drive, SteppedClock, driving, record
 from tests.payments import a_decision, a_payment, an_order, new_id
 from tests.stores import NewStore
 
@@ -44,10 +44,11 @@ async def test_two_hundred_returns_compete_for_one_payment_and_it_is_never_overd
     new_store: NewStore, settings: Settings
 ) -> None:
     url = new_store("payment").runtime_url
-    own = settings.model_copy(update={"payment_database_url": url})
-    pools = [await database.connect_pool(url, "payment") for _ in range(10)]
-    drives = [Drive(build(own, pool), pool, own, SteppedClock()) for pool in pools]
-    try:
+    async with AsyncExitStack() as stack:
+        drives = [
+            await stack.enter_async_context(driving(build, "payment", url, settings))
+            for _ in range(10)
+        ]
         await drives[0].send(an_order(a_payment("pi_1", captured=22200)))
         decisions = [record(a_decision(new_id(), total=1000)) for _ in range(COMPETITORS)]
         await asyncio.gather(
@@ -58,11 +59,9 @@ async def test_two_hundred_returns_compete_for_one_payment_and_it_is_never_overd
         )
         told_of = Counter(type(each) for each in await drives[0].published())
         assert told_of == {told.RefundReserved: 22, told.RefundReservationRefused: 178}
-        row = await pools[0].fetchrow("SELECT * FROM payment_balances")
+        row = await drives[0].pool.fetchrow("SELECT * FROM payment_balances")
         assert (row["captured"], row["reserved"]) == (22200, 22000)
         assert not await drives[0].quarantined()
-    finally:
-        await asyncio.gather(*(pool.close() for pool in pools))
 
 
 @pytest.mark.asyncio
@@ -199,8 +198,9 @@ async def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(
         connection.add_query_logger(counted)
 
     pool = await asyncpg.create_pool(url, min_size=1, max_size=1, init=watch)
+    service = build(own, pool)
     try:
-        drive = Drive(build(own, pool), pool, own, SteppedClock())
+        drive = Drive(service, pool, own, SteppedClock())
         orders = [an_order(order_id=f"o{number}") for number in range(size)]
         await drive.send(*orders)
         # The driver asks for the store's types once in a connection's life.
@@ -212,4 +212,5 @@ async def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(
         assert len(trips) == 9, "\n--".join(trips)
         assert len(await drive.published(told.RefundReserved)) == size + 1
     finally:
+        await service.close()
         await pool.close()
