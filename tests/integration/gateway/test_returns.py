@@ -398,3 +398,20 @@ async def test_a_request_that_leaves_out_what_the_interface_requires_is_told_the
     assert posted.status_code == 422
     assert [each["field"] for each in posted.json()["errors"]] == [field]
     assert await door.outbox() == []
+
+
+async def test_an_event_of_the_warehouse_says_nothing_of_the_order_that_its_sender_did_not_say(
+    door: Door,
+) -> None:
+    """The view may still name the order that a customer mistyped and a person has replaced."""
+    return_id = await door.ask(order_id="order-mistyped")
+    event = {
+        "return_id": return_id,
+        "scan": "accepted",
+        "occurred_at": "2026-03-14T10:00:00Z",
+        "event_id": new_id(),
+    }
+    assert (await door.http.post("/warehouse/scans", json=event)).status_code == 202
+    row = (await door.outbox())[-1]
+    assert row["key"] == "order-mistyped"
+    assert "order_id" not in row["body"]
