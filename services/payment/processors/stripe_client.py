@@ -25,6 +25,7 @@ from services.payment.processors.port import (
     SeenCharge,
     Submission,
 )
+from services.payment.processors.proxy import Ways
 from services.payment.processors.shapes import Shapes
 
 stripe.enable_telemetry = False
@@ -51,6 +52,7 @@ class Http(stripe.AIOHTTPClient):
     def __init__(self) -> None:
         super().__init__()
         self._made: aiohttp.ClientSession | None = None
+        self._ways = Ways()
         self._waits = aiohttp.ClientTimeout(
             connect=CONNECT_SECONDS_MAX,
             sock_connect=CONNECT_SECONDS_MAX,
@@ -61,12 +63,15 @@ class Http(stripe.AIOHTTPClient):
     async def request_async(
         self, method: str, url: str, headers: Any, post_data: Any = None
     ) -> tuple[bytes, int, Any]:
+        way = self._ways.to(url)
         try:
             async with self._kept().request(
                 method,
                 url,
-                headers=headers,
+                headers={**headers, **way.each},
                 data=post_data,
+                proxy=way.proxy,
+                proxy_headers=way.opening,
                 timeout=self._waits,
                 allow_redirects=False,
             ) as answer:
@@ -84,7 +89,6 @@ class Http(stripe.AIOHTTPClient):
                     ssl=ssl.create_default_context(cafile=stripe.ca_bundle_path),
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=True,  # HTTPS_PROXY
             )
         return self._made
 
