@@ -1,12 +1,13 @@
 """Spans, joined into one trace per return: its trace id is the return's id without the dashes.
 
 Whatever names a return (a request, a scan, a webhook's outcome, a review) belongs to that trace,
-whoever sent it; the trace it came in is kept as a link. Where no exporter is configured nothing
-is made and a message's `traceparent` is handed on as it came.
+whoever sent it; the trace it came in is kept as a link. Where no exporter is configured no span
+is made: a message's `traceparent` is handed on as it came, or begun where it came without one.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -56,10 +57,10 @@ def trace_id(return_id: str | None, traceparent: str | None) -> str:
 @contextmanager
 def span(
     name: str, *, return_id: str | None, traceparent: str | None, kind: str = "CONSUMER"
-) -> Iterator[str | None]:
+) -> Iterator[str]:
     """A span around work; yields the `traceparent` for what follows from it."""
     if _tracer is None:
-        yield traceparent
+        yield traceparent or _begun(return_id)
         return
     from opentelemetry import trace
     from opentelemetry.context import Context
@@ -86,7 +87,16 @@ def span(
     with trace.use_span(started, end_on_exit=True, record_exception=False):
         handed_on: dict[str, str] = {}
         propagator.inject(handed_on)
-        yield handed_on.get("traceparent", traceparent)
+        yield handed_on.get("traceparent") or traceparent or _begun(return_id)
+
+
+def _begun(return_id: str | None) -> str:
+    """A `traceparent` (W3C Trace Context, version 00) for what came without one.
+
+    Whoever follows our messages finds the whole return in one trace, also where we make no spans.
+    """
+    trace = _trace_of(return_id) or secrets.randbits(128) | 1
+    return f"00-{trace:032x}-{secrets.randbits(64) | 1:016x}-01"
 
 
 def _trace_of(return_id: str | None) -> int | None:

@@ -77,6 +77,15 @@ async def test_what_is_published_names_its_cause_its_return_and_its_trace(toys: 
     assert row["headers"]["ce_id"] == row["id"]
 
 
+async def test_what_came_without_a_trace_begins_the_trace_of_its_return(toys: Drive) -> None:
+    await toys.send(request("o1", "a"))
+    (row,) = await toys.outbox()
+    version, trace, parent, flags = row["headers"]["traceparent"].split("-")
+    assert (version, trace, flags) == ("00", return_id("a").replace("-", ""), "01")
+    assert len(parent) == 16
+    assert int(parent, 16) > 0
+
+
 async def test_a_replay_on_another_store_publishes_the_same_ids(
     drive: DriveService, toys: Drive
 ) -> None:
