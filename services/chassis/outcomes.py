@@ -32,6 +32,9 @@ GOODS = Counter(
     "Labels that failed or were not taken back, and parcels lost",
     ["kind"],
 )
+# There from the start: the first one of its kind is an increase as well.
+for _kind in ("label_failed", "label_not_voided", "lost"):
+    GOODS.labels(_kind)
 
 
 def count(message: Message) -> None:

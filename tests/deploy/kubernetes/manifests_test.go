@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Not part of Kubernetes: the Python test checks their fields.
+// Not part of Kubernetes: tests/deploy/test_keda.py holds them against KEDA's own definitions.
 var foreign = map[string]bool{"ScaledObject": true, "TriggerAuthentication": true, "Kustomization": true}
 
 var kinds = map[string]func() any{
