@@ -179,7 +179,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     async def until_it_stands_still(self) -> None:
         """Returns when records have waited for two looks in a row and none was taken up.
 
-        The library's own tasks can end for good without a word, as after a broker that died.
+        The library's own tasks can end for good without a word. One cause is known and mended
+        (`lost_connections`); this is for the ones that are not.
         """
         looks, turns = 0, self._turns
         while looks < 2:

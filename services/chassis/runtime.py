@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from contracts import topics
 from contracts.base import Message
-from services.chassis import bus, database, health, http, server, telemetry
+from services.chassis import bus, database, health, http, lost_connections, server, telemetry
 from services.chassis.batch import Batch
 from services.chassis.bus import Consumer, backoff_seconds
 from services.chassis.clock import Clock, WallClock
@@ -175,6 +175,7 @@ def run(name: str, build: Build, routes: Routes | None = None, **app_arguments: 
         import uvloop
 
         uvloop.install()
+        lost_connections.are_told()
     # What was imported never becomes garbage, and messages leave no cycles: looking for them as
     # often as by default costs some 7 % of the CPU.
     gc.collect()
