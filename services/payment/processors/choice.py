@@ -8,6 +8,7 @@ from services.chassis.settings import Settings
 from services.payment.configuration import MoneySettings
 from services.payment.model import PaymentFacts
 from services.payment.processors.breaker import Breaker
+from services.payment.processors.limiter import Limiter
 from services.payment.processors.port import Processor, ProcessorError, Trouble, Verdict
 from services.payment.processors.stripe_client import StripeProcessor
 
@@ -25,11 +26,13 @@ class Processors:
         )
         self.stripe: StripeProcessor | None = None
         if settings.stripe_api_key or settings.stripe_api_base:
+            limits = own.limits(settings)
             self.stripe = StripeProcessor(
                 name="stripe",
                 key=settings.stripe_api_key or SANDBOX_KEY,
                 base=settings.stripe_api_base or None,
                 breaker=Breaker(clock),
+                limiter=Limiter("stripe", per_second=limits.all, per_operation=limits.operation),
                 charges=CHARGES,
                 account=own.stripe_account or None,
             )

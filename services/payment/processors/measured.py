@@ -18,6 +18,11 @@ SECONDS = Histogram(
 FAILED = Counter(
     "returns_processor_errors", "Requests that a processor failed", ["processor", "call", "error"]
 )
+HELD_BACK = Counter(
+    "returns_processor_held_back_seconds",
+    "How long requests waited for our own limit of requests per second",
+    ["processor"],
+)
 REQUESTS = Counter("returns_processor_requests", "Requests to a processor", ["processor", "call"])
 
 

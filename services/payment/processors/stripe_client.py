@@ -19,6 +19,7 @@ from services.payment.model import (
 )
 from services.payment.processors import errors, measured
 from services.payment.processors.breaker import Breaker
+from services.payment.processors.limiter import Limiter
 from services.payment.processors.port import (
     Listed,
     ProcessorError,
@@ -107,6 +108,7 @@ class StripeProcessor:
         key: str,
         base: str | None,
         breaker: Breaker,
+        limiter: Limiter | None = None,
         charges: tuple[str, ...] = (),
         account: str | None = None,
     ) -> None:
@@ -115,6 +117,7 @@ class StripeProcessor:
         self._charges = charges
         self._shapes = Shapes(stripes_units=name == "stripe")
         self._breaker = breaker
+        self._limiter = limiter or Limiter(name)
         self._http = Http()
         self._client = stripe.StripeClient(
             key,
@@ -142,6 +145,7 @@ class StripeProcessor:
         the rest of the request.
         """
         options = {"idempotency_key": key} if key is not None else {}
+        await self._limiter.turn(method, path)
         async with self._breaker.guarded():
             try:
                 with measured.request(self.name, method, path):
