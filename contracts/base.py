@@ -48,6 +48,20 @@ class Part(BaseModel):
         allow_inf_nan=False,
     )
 
+    @classmethod
+    def of_checked(cls, **values: object) -> Self:
+        """As the constructor makes it, in a tenth of the time, where each value is known to be
+        what its field allows: nothing is checked, nothing converted.
+
+        Every field must be named, in the order of the class: it is written in this order.
+        """
+        made = cls.__new__(cls)
+        object.__setattr__(made, "__dict__", values)
+        object.__setattr__(made, "__pydantic_fields_set__", set(values))
+        object.__setattr__(made, "__pydantic_extra__", None)
+        object.__setattr__(made, "__pydantic_private__", None)
+        return made
+
 
 class Message(Part):
     """A message: it travels alone, under its class's name."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from contracts.decisions import DecidedLoyalty, RefundBreakdown, RefundOn, ShipOn
 from contracts.money import Money
@@ -35,8 +35,7 @@ SHIP_ON = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Amount:
+class Amount(NamedTuple):
     """What the lines that stand bring together."""
 
     calculation: Calculation
@@ -122,12 +121,11 @@ def _goods_only(result: Calculation) -> Calculation:
 
 def _terms(standing: Sequence[Entry], settings: rules.Whole) -> Terms:
     """What applies where nothing has to be sent."""
-    withdrawn = any(entry.withdrawal is not None for entry in standing)
     points = settings.loyalty
-    if withdrawn and points is LoyaltyMode.CASH_EQUIVALENT:
-        points = LoyaltyMode.REVERSE
-    if points is LoyaltyMode.CASH_EQUIVALENT and settings.point_value is None:
-        points = LoyaltyMode.REVERSE
+    if points is LoyaltyMode.CASH_EQUIVALENT:
+        withdrawn = any(entry.withdrawal is not None for entry in standing)
+        if withdrawn or settings.point_value is None:
+            points = LoyaltyMode.REVERSE
     return Terms(
         basis=_basis(standing),
         mode=settings.outbound_shipping,
@@ -139,6 +137,9 @@ def _terms(standing: Sequence[Entry], settings: rules.Whole) -> Terms:
 def _basis(standing: Sequence[Entry]) -> shipping.Basis:
     """Of fault and withdrawal together the better one, where every line is at fault."""
     withdrawn = [entry.withdrawal for entry in standing if entry.withdrawal is not None]
+    if not withdrawn:
+        at_fault = all(entry.fault for entry in standing)
+        return shipping.Basis.FAULT if at_fault else shipping.Basis.POLICY
     if any(row.outbound is Outbound.ALL for row in withdrawn):
         return shipping.Basis.LAW_ALL
     if all(entry.fault for entry in standing):

@@ -135,7 +135,7 @@ def _lines(marked: Sequence[Entry], computed: Amount) -> tuple[DecidedLine, ...]
 
 
 def _line(entry: Entry, amounts: calculation.LineAmount) -> DecidedLine:
-    return DecidedLine(
+    return DecidedLine.of_checked(
         line_id=entry.bought.line_id if entry.bought is not None else None,
         sku=entry.asked.sku,
         quantity=entry.quantity,
@@ -159,11 +159,12 @@ def _way_back(case: Case, judged: Judged, computed: Amount, *, approved: bool) -
     send_by: Instant | None = None
     if approved:
         send_by = amount.send_by(case, judged.standing, computed.whole, judged.law)
-    return DecidedReturn(
+    return DecidedReturn.of_checked(
         required=True,
         address=address,
         label_provided=facts is not None and facts.label.provided,
         send_by=send_by,
+        outstanding=(),
     )
 
 
@@ -246,25 +247,30 @@ def base(
 ) -> ReturnDecisionMade:
     """A decision with everything that does not depend on its outcome filled in."""
     order = case.order
-    return ReturnDecisionMade(
+    return ReturnDecisionMade.of_checked(
         return_id=case.request.return_id,
         order_id=order.order_id if order is not None else case.request.order_id,
         sequence=sequence_of(case),
         decision=outcome,
         resolution=case.request.resolution,
+        replacement=replacement,
+        refund_on=refund_on,
         lines=lines,
         currency=currency,
         refund=refund,
-        replacement=replacement,
-        refund_on=refund_on,
-        settlement=DecidedSettlement(method=merchant.method_of(case), allocations=allocations),
+        settlement=DecidedSettlement.of_checked(
+            method=merchant.method_of(case), allocations=allocations
+        ),
         return_=return_,
+        release=None,
         loyalty=loyalty,
         refund_due=refund_due,
         confidence=confidence,
         confidence_band=weights.band(confidence),
         fraud_probability=probability,
         findings=findings,
+        counterfactual=None,
+        escalation=None,
         policy=case.policy.reference,
         law=LAW,
         legal_basis=basis,
@@ -277,7 +283,7 @@ def base(
 
 def facts_used(case: Case) -> FactsUsed:
     """How old the facts are, and the hash over all of them."""
-    return FactsUsed(
+    return FactsUsed.of_checked(
         order_version=case.order.version if case.order is not None else None,
         fulfillment_as_of=case.returnability.as_of if case.returnability else None,
         payment_as_of=case.refundability.as_of if case.refundability else None,

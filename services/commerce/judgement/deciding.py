@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from contracts.decisions import (
     DecidedLine,
@@ -135,7 +134,7 @@ def _unknown_law(case: Case, judged: Judged) -> ReturnDecisionMade:
         "law.unknown",
     )
     looked_at = tuple(entry._replace(verdict=Verdict.REVIEW) for entry in judged.entries)
-    judged = replace(judged, entries=looked_at, notes=(*judged.notes, asked))
+    judged = judged._replace(entries=looked_at, notes=(*judged.notes, asked))
     findings = [each.finding for each in judged.notes]
     decision = assembly.assembled(case, judged, findings, confidence(findings), approved=False)
     reason = first_reason(findings) or weights.Reason.POLICY_GAP

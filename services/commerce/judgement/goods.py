@@ -12,6 +12,7 @@ from services.commerce.judgement.notes import Note, note
 from services.commerce.quote.calculation import Earlier
 
 MISSING = "returnability"
+AGREED = note("goods_agree", "fulfillment sees nothing against it", "goods.returnable")
 
 
 def notes(case: Case, found: list[Entry], earlier: Earlier) -> Iterator[Note]:
@@ -48,7 +49,7 @@ def notes(case: Case, found: list[Entry], earlier: Earlier) -> Iterator[Note]:
             "goods.replacement",
         )
     if agree:
-        yield note("goods_agree", "fulfillment sees nothing against it", "goods.returnable")
+        yield AGREED
 
 
 def _line(

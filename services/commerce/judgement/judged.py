@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from contracts.decisions import Allocation
 from contracts.orders import OrderSnapshot
@@ -14,8 +14,7 @@ from services.commerce.quote.calculation import Earlier
 from services.commerce.risk.scorecard import Score
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """A case after all steps: what the decision is assembled from."""
 
     order: OrderSnapshot

@@ -13,6 +13,7 @@ from services.commerce.judgement.notes import Note, note
 from services.commerce.quote.calculation import Earlier
 
 MISSING = "refundability"
+ABLE = note("payments_can_refund", "the payments can give it back", "money.refundable")
 
 
 def capacities(
@@ -71,7 +72,7 @@ def notes(
             "money.refundable",
         )
     elif total:
-        yield note("payments_can_refund", "the payments can give it back", "money.refundable")
+        yield ABLE
 
 
 def _facts(case: Case, order: OrderSnapshot) -> Iterator[Note]:

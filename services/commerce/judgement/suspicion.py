@@ -21,6 +21,7 @@ NOBODY = History()
 def score(case: Case, order: OrderSnapshot | None, found: list[Entry]) -> scorecard.Score:
     """The probability of abuse from the customer's history and this return; tests count nowhere."""
     history = case.history or NOBODY
+    lines = case.request.lines
     past = [
         signals.Past(
             at=each.requested_at,
@@ -35,9 +36,9 @@ def score(case: Case, order: OrderSnapshot | None, found: list[Entry]) -> scorec
     this = signals.Past(
         at=judged_at(case),
         order_id=case.request.order_id,
-        skus=tuple(line.sku for line in case.request.lines),
+        skus=(lines[0].sku,) if len(lines) == 1 else tuple([line.sku for line in lines]),
         value=_value(order, found),
-        reason=case.request.lines[0].reason,
+        reason=lines[0].reason,
     )
     return scorecard.score(signals.behaviour(past, this, _known(case, order, history)))
 

@@ -16,6 +16,9 @@ from services.commerce.judgement.notes import Note, note
 from services.commerce.quote import units
 from services.commerce.quote.calculation import Earlier
 
+VOUCHED_FOR = note("requester_verified", "the frontend vouches for the requester", "trace.owner")
+OWNER = note("requester_verified", "the requester owns the order", "trace.owner")
+
 
 def others(case: Case) -> tuple[ReturnDecisionMade, ...]:
     """The decisions on this order that stand, of other returns: of each the latest sequence."""
@@ -133,7 +136,7 @@ def owner_notes(case: Case, order: OrderSnapshot) -> Iterator[Note]:
         yield note("requester_verified", "a reviewer linked the order", "trace.owner")
         return
     if requester is None:
-        yield note("requester_verified", "the frontend vouches for the requester", "trace.owner")
+        yield VOUCHED_FOR
         return
     if requester.customer_id is not None and requester.customer_id != order.buyer.customer_id:
         yield note(
@@ -149,7 +152,7 @@ def owner_notes(case: Case, order: OrderSnapshot) -> Iterator[Note]:
             "requester_unverified", "nothing shows that the requester owns the order", "trace.owner"
         )
     else:
-        yield note("requester_verified", "the requester owns the order", "trace.owner")
+        yield OWNER
 
 
 def fact_notes(case: Case, order: OrderSnapshot) -> Iterator[Note]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 from contracts.orders import BuyerType, OrderLine, OrderSnapshot, Trait
 from contracts.requests import Condition
@@ -22,8 +22,7 @@ FEE_TAX_IN_FULL = ROWS["US-CA-FEE-TAX"]
 CARD_CREDIT = ROWS["US-FCBA-CREDIT"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where the buyer is protected: the country of delivery, else of the buyer."""
 
     country: str
@@ -36,8 +35,7 @@ class Place:
         return zones.end_of_day(day, self.country, self.region)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Protection:
+class Protection(NamedTuple):
     place: Place
     known: bool
     """Whether any row covers the place."""

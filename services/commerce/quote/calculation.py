@@ -72,8 +72,7 @@ class LineAmount(NamedTuple):
 NOTHING = LineAmount(0, 0, 0)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Calculation:
+class Calculation(NamedTuple):
     """`lines` in the order they were asked; `refund` and `loyalty` for all of them together."""
 
     lines: tuple[LineAmount, ...]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contracts.decisions import ReturnDecisionMade
 from services.commerce import judgement
 from services.commerce.policy.versions import BUILT_IN_VERSIONS
 from services.ops import decide
@@ -67,3 +68,15 @@ def _check(operator: str, got: Any, wanted: Any, path: str) -> None:
         assert wanted in {finding["rule_id"] for finding in got}, path
     else:
         assert got == wanted, path
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_decision_is_what_reading_it_again_gives(file: Path) -> None:
+    """Parts of it are made without being checked: every field, in the order of its message."""
+    made = judgement.judge(
+        decide.read_case(1, json.loads(file.read_text("utf-8")), BUILT_IN_VERSIONS)
+    )
+    again = ReturnDecisionMade.model_validate_json(made.model_dump_json())
+    assert again.model_dump_json() == made.model_dump_json()
+    for part in (made, made.facts, made.return_, made.settlement, *made.lines):
+        assert list(dict(part)) == list(type(part).model_fields)
