@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SCENARIO ?= jacket
 EVERY ?= 6
 JUDGE := services/commerce/policy,services/commerce/law,services/commerce/risk,services/commerce/quote,services/commerce/judgement,services/commerce/decide
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: bench-judge coverage mutants payment-matrix help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests containers collector schemas lock clean
 

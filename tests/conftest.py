@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +21,12 @@ from services.testing.backend import Broker
 from tests.driving import Drive, SteppedClock, driving
 from tests.stores import NewStore, Stores, Versions
 
+TESTS = Path(__file__).parent
+FROM_LONG_TO_SHORT = (
+    *("scenarios", "blackbox", "simulation", "hostile", "upgrade", "deploy", "integration"),
+    *("conformance", "unit", "contracts", "style"),
+)
+
 
 @dataclass(frozen=True)
 class Bus:
@@ -28,6 +35,19 @@ class Bus:
     kind: str
     bootstrap: str
     prefix: str
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put folders whose tests take long first, so that no worker ends long before the other.
+
+    A folder's whole system is stopped after its last test: it must not be scattered over the run.
+    """
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+    return FROM_LONG_TO_SHORT.index(folder) if folder in FROM_LONG_TO_SHORT else 0
 
 
 @pytest.fixture(scope="session")

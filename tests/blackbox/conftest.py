@@ -17,7 +17,7 @@ def collector() -> Iterator[Collector]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[World]:
     """One system for all tests of this folder; every test has its own orders."""
     home: Path = tmp_path_factory.mktemp("blackbox")

@@ -11,7 +11,7 @@ from tests.blackbox.world import World, running
 KEY = "the-key-of-the-scenarios"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One system for all scenarios, open to other machines and asking for a key.
 
