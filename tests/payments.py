@@ -278,7 +278,7 @@ def running_sandbox(home: Path, *, payment_url: str) -> Iterator[Sandbox]:
         yield Sandbox(url)
     finally:
         process.terminate()
-        process.wait(timeout=15)
+        process.wait(timeout=60)
 
 
 def _answers(url: str) -> bool:

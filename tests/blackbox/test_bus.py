@@ -104,7 +104,7 @@ async def test_nonsense_is_quarantined_with_its_bytes_and_neighbours_go_on(
     for value in HOSTILE.values():
         await stranger.publish("returns.requests", value, key=order["order_id"])
     return_id = await stranger.ask(a_request(order))
-    await stranger.reaches(return_id, "awaiting_physical_receipt", seconds=20)
+    await stranger.reaches(return_id, "awaiting_physical_receipt")
     returns = Path(sys.executable).parent / "returns"
 
     async def listed() -> bool:
@@ -122,7 +122,7 @@ async def test_nonsense_is_quarantined_with_its_bytes_and_neighbours_go_on(
         ]
         return len(ours) >= len(HOSTILE)
 
-    await until(listed, seconds=20, about="every hostile record is listed")
+    await until(listed, about="every hostile record is listed")
 
 
 async def test_the_lifecycle_topic_numbers_every_change_without_gaps(stranger: Stranger) -> None:

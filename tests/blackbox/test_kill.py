@@ -42,7 +42,7 @@ async def test_a_killed_service_comes_back_and_the_return_settles_once(
     async def up_again() -> bool:
         return bool(pids())
 
-    await until(up_again, seconds=10, about=f"{service} is started again")
+    await until(up_again, seconds=30, about=f"{service} is started again")
     base = stranger.world.gateway if service == "gateway" else stranger.world.sandbox
 
     async def answers() -> bool:
@@ -51,7 +51,7 @@ async def test_a_killed_service_comes_back_and_the_return_settles_once(
         except httpx.TransportError:
             return False
 
-    await until(answers, seconds=20)
+    await until(answers)
     await stranger.labelled(return_id)
     sending = asyncio.create_task(stranger.send_back(return_id, order))
     if service != "gateway":
@@ -74,4 +74,4 @@ async def test_nothing_is_left_running_when_the_starter_is_killed(tmp_path: Path
                 child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children
             )
 
-        await until(gone, seconds=20, about="every child ends with its starter")
+        await until(gone, about="every child ends with its starter")

@@ -56,7 +56,7 @@ async def test_a_return_is_one_trace_through_every_service(
         ("commerce", "payment.events RefundSettled"),
         ("gateway", "returns.lifecycle ReturnStatusChanged"),
     }
-    await until(complete, seconds=15, about="spans of every service")
+    await until(complete, about="spans of every service")
     spans = [span for span in collector.spans() if span.trace_id == trace]
     by_id = {span.span_id: span for span in spans}
     asked = next(span for span in spans if span.name == "POST ReturnRequest")

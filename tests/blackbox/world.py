@@ -347,8 +347,8 @@ class Stranger:
         finally:
             await producer.stop()
 
-    async def read_topic(self, topic: str, *, seconds: float = 3) -> list[Any]:
-        """Everything on a topic, until nothing came for a while."""
+    async def read_topic(self, topic: str) -> list[Any]:
+        """Everything that is on a topic now."""
         consumer = AIOKafkaConsumer(
             topic,
             bootstrap_servers=self.world.kafka,
@@ -358,12 +358,11 @@ class Stranger:
         await consumer.start()
         records: list[Any] = []
         try:
-            while True:
-                batches = await consumer.getmany(timeout_ms=int(seconds * 1000))
-                if not batches:
-                    return records
-                for batch in batches.values():
+            ends = await consumer.end_offsets(consumer.assignment())
+            while any([await consumer.position(each) < end for each, end in ends.items()]):
+                for batch in (await consumer.getmany(timeout_ms=1000)).values():
                     records.extend(batch)
+            return records
         finally:
             await consumer.stop()
 

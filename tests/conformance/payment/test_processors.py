@@ -69,11 +69,11 @@ def mock_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     try:
         url = f"http://127.0.0.1:{port}"
-        processes.wait_until(lambda: answers(url), process, seconds=20, name="stripe-mock", log=log)
+        processes.wait_until(lambda: answers(url), process, seconds=60, name="stripe-mock", log=log)
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def built_mock(go: str) -> Path:

@@ -46,7 +46,7 @@ def process(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen
     finally:
         if started.poll() is None:
             started.kill()
-        started.wait(timeout=10)
+        started.wait(timeout=60)
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -87,7 +87,7 @@ async def test_what_got_a_202_survives_kill_9_and_is_followed_to_the_end(
         "EMBEDDED_BROKER": bus.kind,
     }
     log = tmp_path / "gateway.log"
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         with process(environment, log) as first:
             await until(partial(ready, client))
             request = a_request()
@@ -111,7 +111,7 @@ async def test_what_got_a_202_survives_kill_9_and_is_followed_to_the_end(
             async with client.stream("GET", f"/returns/{request['return_id']}/events") as opened:
                 assert opened.status_code == 200
                 second.send_signal(signal.SIGTERM)
-                assert await asyncio.to_thread(second.wait, 20) == 0
+                assert await asyncio.to_thread(second.wait, 60) == 0
 
 
 async def tell(bus: Bus, return_id: str) -> None:

@@ -120,10 +120,14 @@ def test_topics_have_the_partitions_of_the_table(tmp_path: Path, choice: broker.
     with broker.running(tmp_path / "broker", choice=choice) as started:
         started.create_topics(topics.all_topics("x."))
         started.create_topics(topics.all_topics("x."))
-        found = admin.client(started.bootstrap).list_topics(timeout=10).topics
-    assert {name: len(found[name].partitions) for name in found if name.startswith("x.")} == {
-        f"x.{topic.name}": topic.partitions for topic in TOPICS
-    }
+        wanted = {f"x.{topic.name}": topic.partitions for topic in TOPICS}
+
+        def found() -> bool:
+            topics = admin.client(started.bootstrap).list_topics(timeout=60).topics
+            ours = {name: topic for name, topic in topics.items() if name.startswith("x.")}
+            return wanted == {name: len(topic.partitions) for name, topic in ours.items()}
+
+        wait_until(found, what="every topic with its partitions")
 
 
 @needs_kafka
@@ -134,7 +138,7 @@ def test_kafka_keeps_records_and_port_through_kill_9(tmp_path: Path) -> None:
         started.create_topics(topics.all_topics())
         producer = Producer({"bootstrap.servers": started.bootstrap, "log_level": 0})
         producer.produce("orders", b"value", b"key")
-        assert producer.flush(10) == 0
+        assert producer.flush(60) == 0
         before = started.bootstrap
         started.process.kill()
         started.process.wait()
@@ -150,7 +154,7 @@ def test_kafka_keeps_records_and_port_through_kill_9(tmp_path: Path) -> None:
             }
         )
         consumer.subscribe(["orders"])
-        record = consumer.poll(20)
+        record = consumer.poll(60)
         consumer.close()
         assert record is not None
         assert record.value() == b"value"
@@ -168,7 +172,7 @@ def test_kafka_compacts_orders_and_keeps_the_rest_as_long_as_the_table_says(
         asked = client.describe_configs(
             [ConfigResource(ResourceType.TOPIC, t.name) for t in TOPICS]
         )
-        configs = {resource.name: answer.result(10) for resource, answer in asked.items()}
+        configs = {resource.name: answer.result(60) for resource, answer in asked.items()}
     for topic in TOPICS:
         config = configs[topic.name]
         if topic.retention is None:
@@ -183,7 +187,7 @@ def test_a_part_that_cannot_start_says_what_its_log_says(tmp_path: Path) -> None
     log = tmp_path / "log"
     process = processes.spawn([sys.executable, "-c", "raise SystemExit('no wheels')"], log=log)
     with pytest.raises(processes.StartFailed, match="no wheels"):
-        processes.wait_until(lambda: False, process, seconds=20, name="The car", log=log)
+        processes.wait_until(lambda: False, process, seconds=60, name="The car", log=log)
 
 
 def test_a_claimed_port_is_nobody_elses() -> None:

@@ -88,7 +88,7 @@ async def test_stop_ends_a_service_that_does_not_listen_to_sigterm(
     keeper = Supervisor(toy, tmp_path, say=lambda sentence: None)
     await keeper.start("deaf")
     await wait_for(lambda: "deaf" in (tmp_path / "deaf.log").read_text(), what="it is deaf")
-    await asyncio.wait_for(keeper.stop(), 10)
+    await asyncio.wait_for(keeper.stop(), 60)
     assert not psutil.pid_exists(keeper.processes["deaf"])
 
 

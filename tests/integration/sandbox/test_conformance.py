@@ -154,7 +154,7 @@ def test_a_pending_refund_can_be_cancelled_and_never_settles(sandbox: Sandbox) -
     sandbox.pay("pi_later", behaviour="pending")
     later = refund(client, "pi_later", "later:1")
     # What was begun after it has settled: its own time is over too.
-    wait_until(lambda: client.v1.refunds.retrieve(later.id).status == "succeeded", seconds=30)
+    wait_until(lambda: client.v1.refunds.retrieve(later.id).status == "succeeded", seconds=60)
     assert client.v1.refunds.retrieve(made.id).status == "canceled"
     assert refund(client, "pi_cancel", "cancel:2", amount=1000).amount == 1000
 
@@ -194,7 +194,7 @@ def test_events_of_one_payment_come_in_order_also_after_the_listener_was_away(
     sandbox.pay("pi_order")
     refund(sandbox.client(20), "pi_order", "order")
     inbox.start()
-    wait_until(lambda: len(inbox.types("pi_order")) == 3, seconds=40)
+    wait_until(lambda: len(inbox.types("pi_order")) == 3, seconds=60)
     assert inbox.types("pi_order") == ["refund.created", "refund.updated", "charge.refunded"]
 
 

@@ -85,7 +85,7 @@ def test_troubles_happen_first_and_then_no_more(
 def test_a_refund_can_fail_after_it_settled(sandbox: Sandbox, inbox: Inbox) -> None:
     sandbox.pay("pi_later", behaviour="fails_later")
     made = refund(sandbox.client(), "pi_later", "k5")
-    wait_until(lambda: "refund.failed" in inbox.types("pi_later"), seconds=10)
+    wait_until(lambda: "refund.failed" in inbox.types("pi_later"), seconds=60)
     assert sandbox.client().v1.refunds.retrieve(made.id).status == "failed"
     assert [entry["kind"] for entry in sandbox.book("pi_later")] == ["refund", "refund_failed"]
 
@@ -127,7 +127,7 @@ def test_events_are_sent_until_they_arrive(sandbox: Sandbox, inbox: Inbox) -> No
     inbox.refuse = 3
     sandbox.pay("pi_retry")
     refund(sandbox.client(), "pi_retry", "k8")
-    wait_until(lambda: "refund.updated" in inbox.types("pi_retry"), seconds=20)
+    wait_until(lambda: "refund.updated" in inbox.types("pi_retry"), seconds=60)
 
 
 def test_kill_9_loses_neither_the_book_nor_what_was_put_off(sandbox: Sandbox, inbox: Inbox) -> None:
@@ -137,7 +137,7 @@ def test_kill_9_loses_neither_the_book_nor_what_was_put_off(sandbox: Sandbox, in
     sandbox.start()
     assert len(sandbox.book("pi_killed")) == 1
     assert refund(sandbox.client(), "pi_killed", "k9").id == made.id
-    wait_until(lambda: "refund.updated" in inbox.types("pi_killed"), seconds=15)
+    wait_until(lambda: "refund.updated" in inbox.types("pi_killed"), seconds=60)
     assert sandbox.client().v1.refunds.retrieve(made.id).status == "succeeded"
 
 
