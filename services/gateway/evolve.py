@@ -247,7 +247,7 @@ def _with_line(view: View, line: LineGoods) -> View:
 
 
 def replacement_released(view: View, message: decisions.ReplacementReleased) -> View:
-    return view.model_copy(update={"replacement_released": True, "replacement_failed": False})
+    return view.model_copy(update={"replacement_released": True})
 
 
 def replacement_shipped(view: View, message: fulfillment.ReplacementShipped) -> View:

@@ -125,6 +125,7 @@ class View(Part):
     goods: Goods = Goods()
     replacement_released: bool = False
     replacement_failed: bool = False
+    """It could not be sent, at least once: who says so may be heard before who released it."""
 
     @property
     def latest(self) -> ReturnStatusChanged | None:

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from contracts import requests
+from contracts import decisions, fulfillment, requests
 from contracts.lifecycle import Status
-from tests.integration.gateway.door import Door, Json, a_decision, a_request, an_order, new_id
+from tests.integration.gateway.door import NOW, Door, Json, a_decision, a_request, an_order, new_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -415,3 +415,20 @@ async def test_an_event_of_the_warehouse_says_nothing_of_the_order_that_its_send
     row = (await door.outbox())[-1]
     assert row["key"] == "order-mistyped"
     assert "order_id" not in row["body"]
+
+
+async def test_a_replacement_that_fails_before_its_release_is_heard_may_be_waited_for(
+    door: Door,
+) -> None:
+    """Two topics: what fulfillment says of it may overtake what commerce said."""
+    return_id = await door.ask()
+    named = {"return_id": return_id, "order_id": "order-1001", "replacement_id": "r1",
+             "sku": "JACKET-L", "quantity": 1}  # fmt: skip
+    failed = fulfillment.ReplacementFailed.model_validate(
+        named | {"occurred_at": NOW, "reason": "out_of_stock"}
+    )
+    await door.publish("fulfillment.events", failed)
+    await door.publish("returns.decisions", decisions.ReplacementReleased.model_validate(named))
+    await door.changed(return_id, Status.PENDING_SETTLEMENT)
+    asked = await door.http.post(f"/returns/{return_id}/settlement", json={"method": "wait"})
+    assert asked.status_code == 202, asked.text
