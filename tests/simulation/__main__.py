@@ -11,7 +11,7 @@ from collections import Counter
 
 from tests.simulation import session, sometimes
 from tests.simulation.faults import RATES
-from tests.simulation.plan import KINDS
+from tests.simulation.kinds import KINDS
 from tests.simulation.session import Told
 from tests.simulation.wanted import Wanted
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from contracts.lifecycle import Status
 from services.chassis import telemetry
+from services.commerce.decide.draft import derived
 from services.payment.model import FAILED_STATES, OrderMoney, RefundState
 from tests.simulation.invariants import Watch, insist
+from tests.simulation.life import Life
 from tests.simulation.orders import CANARY, Json
-from tests.simulation.plan import Life
 
 PROMISED = "SELECT seq, id, topic, key FROM promised ORDER BY seq"
 LEFT = """
@@ -53,6 +56,8 @@ class Ending:
         self.notes: dict[str, Any] = {}
         self.points: dict[str, int] = {}
         self.credits: dict[str, int] = defaultdict(int)
+        self.charged: dict[str, int] = defaultdict(int)
+        self.sent: dict[str, int] = defaultdict(int)
         self.paid: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
 
     async def read(self) -> None:
@@ -73,13 +78,17 @@ class Ending:
         self.points = {row["refund_id"]: row["points"] for row in await payment.fetch(POINTS)}
         for row in await payment.fetch("SELECT return_id, amount FROM store_credits"):
             self.credits[row["return_id"]] += row["amount"]
-        pages = self.watch.simulation.environment.outside.book.pages
-        for refund in pages.older(
-            kind="refund", parent=None, place=None, earliest=0, latest=2**53, limit=1000
-        ):
+        outside = self.watch.simulation.environment.outside
+        for refund in outside.all_of("refund"):
             if refund["status"] == "succeeded":
                 return_id = refund["metadata"].get("return_id")
                 self.paid[return_id][refund["payment_intent"]] += refund["amount"]
+        for payment in outside.all_of("payment_intent"):
+            if payment["status"] == "succeeded" and "reversal_id" in payment["metadata"]:
+                self.charged[payment["metadata"]["return_id"]] += payment["amount"]
+        for shipment in outside.all_of("shipment"):
+            sent = sum(line["quantity"] for line in shipment["lines"])
+            self.sent[shipment["reference"]] += sent
 
     async def check(self) -> None:
         """Everything that must hold at rest."""
@@ -132,12 +141,13 @@ class Ending:
 
     def _nothing_lost(self, life: Life) -> None:
         row = self.commerce.get(life.plan.return_id)
-        insist(row is not None, f"I4: return {life.plan.index} was accepted and is not known")
+        insist(row is not None, f"I4: return {life.plan.name} was accepted and is not known")
 
     def effective(self, life: Life) -> int:
         """Minor units that have reached the customer of this return."""
         return_id = life.plan.return_id
-        return sum(self.paid[return_id].values()) + self.credits[return_id]
+        gone = sum(self.paid[return_id].values()) + self.credits[return_id]
+        return gone + self.watch.transferred[return_id]
 
     def _paid_once(self, life: Life) -> None:
         row = self.commerce[life.plan.return_id]
@@ -145,7 +155,7 @@ class Ending:
         if row["status"] == Status.SETTLED:
             insist(
                 gone == row["approved"],
-                f"I1: return {life.plan.index} was approved for {row['approved']}, paid {gone}",
+                f"I1: return {life.plan.name} was approved for {row['approved']}, paid {gone}",
             )
         else:
             insist(gone == row["released"], f"I8: {gone} paid for a return that is {row['status']}")
@@ -153,7 +163,7 @@ class Ending:
 
     def _agreed(self, life: Life) -> None:
         """I15: what the services believe of one return is the same story."""
-        index, return_id = life.plan.index, life.plan.return_id
+        index, return_id = life.plan.name, life.plan.return_id
         row = self.commerce[return_id]
         status = row["status"]
         insist(row["state"] in AGREE[status], f"I15: return {index} {status} but {row['state']}")
@@ -196,31 +206,49 @@ class Ending:
                 tax, points = (note["tax"] if note else 0), self.points.get(refund.refund_id, 0)
                 due_tax = due_points = 0
                 if refund.state is RefundState.SETTLED and refund.legs is not None:
-                    due_tax = sum(leg.tax for leg in refund.legs.tax)
-                    loyalty = refund.legs.loyalty
-                    due_points = loyalty.points_to_restore - loyalty.points_to_reverse
+                    loyalty, left = refund.legs.loyalty, self._left(money, refund.return_id)
+                    due_tax = sum(left(leg.tax) for leg in refund.legs.tax)
+                    due_points = left(loyalty.points_to_restore) - left(loyalty.points_to_reverse)
                 where = f"refund {refund.refund_id} is {refund.state}"
                 insist(tax == due_tax, f"I14: {where}: tax {tax} reversed, {due_tax} due")
                 insist(points == due_points, f"I14: {where}: points {points}, {due_points} due")
 
-    def ends(self) -> dict[int, Json]:
-        """How each planned return ended, without what may depend on the schedule or the seed.
+    def _left(self, money: OrderMoney, return_id: str) -> Callable[[int], int]:
+        """The part of a leg that stands after the customer gave some of the money back."""
+        settled = [each for each in money.refunds.values() if each.state is RefundState.SETTLED]
+        total = sum(each.amount for each in settled if each.return_id == return_id)
+        back = self.charged[return_id]
+        return lambda amount: amount - amount * back // total
+
+    def ends(self) -> dict[int, list[Json]]:
+        """How the returns of each planned order ended, without what may depend on the schedule or
+        the seed; of two that are asked for at once, whoever comes first is told first.
 
         `paid`: by the processor's book, per payment of the order.
         """
-        found: dict[int, Json] = {}
+        found: dict[int, list[Json]] = defaultdict(list)
         for life in self.watch.lives.values():
-            return_id = life.plan.return_id
-            row = self.commerce[return_id]
-            found[life.plan.index] = {
-                "status": row["status"],
-                "approved": row["approved"],
-                "paid": [
-                    self.paid[return_id][payment["processor_reference"]]
-                    for payment in life.plan.bought.payments(self.watch.simulation.clock.at)
-                ],
-                "credited": self.credits[return_id],
-                "units": self.units[return_id],
-                "determined": life.plan.how.determined,
-            }
-        return found
+            found[life.plan.index].append(self._end(life))
+        for life in self.watch.lives.values():
+            if life.plan.how.twins == "at_once":
+                found[life.plan.index].sort(key=lambda each: json.dumps(each, sort_keys=True))
+        return dict(found)
+
+    def _end(self, life: Life) -> Json:
+        return_id = life.plan.return_id
+        row = self.commerce[return_id]
+        at = self.watch.simulation.clock.at
+        return {
+            "status": row["status"],
+            "approved": row["approved"],
+            "paid": [
+                self.paid[return_id][payment["processor_reference"]]
+                for payment in life.plan.bought.payments(at)
+            ],
+            "credited": self.credits[return_id],
+            "transferred": self.watch.transferred[return_id],
+            "charged": self.charged[return_id],
+            "sent": self.sent[derived("replacement", return_id)],
+            "units": self.units[return_id],
+            "determined": life.plan.how.determined,
+        }

@@ -6,6 +6,7 @@ The names I1 to I18 are explained in tests/README.md. Whatever does not hold rai
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,9 +30,10 @@ from services.commerce.transitions import MOVES as RETURN_MOVES
 from services.fulfillment.transitions import MOVES as UNIT_MOVES
 from services.payment.model import RefundState
 from services.payment.transitions import MOVES as REFUND_MOVES
+from tests.simulation.life import Life
+from tests.simulation.looking import Due
 from tests.simulation.orders import CANARY
 from tests.simulation.people import FINAL, Call
-from tests.simulation.plan import Life
 
 EFFECTS_MAX, PARKED_MAX, OUTBOX_MAX, ATTEMPTS_MAX = 60, 200, 500, 60
 OVERDUE_MAX = timedelta(minutes=5)
@@ -46,21 +48,14 @@ FOUND_WITHOUT_A_PERSON = frozenset({"order_not_found", "payment_not_refundable"}
 """Escalations that news alone may resolve: the order came, the dispute was won."""
 CUSTOMERS_CHOICE = frozenset({"settlement_failed", "payment_not_refundable"})
 """Escalations that the customer ends by choosing another way to be paid."""
+BY_A_PERSON = frozenset({Method.BANK_TRANSFER, Method.NEW_METHOD})
 
 WAITING = "SELECT id, topic, aggregateid FROM outbox ORDER BY seq"
-STORED = "SELECT count(*) FROM promised"
 # What was promised before the oldest row that still waits, and not looked at yet.
 GONE = """
 SELECT seq, id FROM promised
 WHERE seq > $1 AND seq < coalesce((SELECT min(seq) FROM outbox), 9223372036854775807) ORDER BY seq
 """
-COMMERCE = """
-SELECT r.return_id, r.state, r.status, r.waiting_on, r.until,
-    (r.document -> 'shown' ->> 'number')::int AS number,
-    EXISTS (SELECT FROM deadlines d WHERE d.subject = r.return_id AND d.name = 'wait') AS watched
-FROM returns r
-"""
-UNITS = "SELECT return_id, line_id, ordinal, state FROM units"
 # The balances as the ledger adds up to, beside those that the trigger keeps.
 BALANCES = """
 SELECT b.order_id, b.payment_id, b.captured, b.reserved, b.pending, b.settled, b.unknown,
@@ -72,11 +67,6 @@ SELECT b.order_id, b.payment_id, b.captured, b.reserved, b.pending, b.settled, b
         WHEN 'settled' THEN b.settled ELSE b.unknown END AS kept
 FROM payment_balances b, unnest(ARRAY['reserved', 'pending', 'settled', 'unknown'])
     AS side (account)
-"""
-# Whether anything of the money has changed since the last look.
-MONEY_VERSION = """
-SELECT (SELECT max(seq) FROM ledger) AS ledger, (SELECT max(seq) FROM refund_moves) AS moves,
-    (SELECT count(*) FROM submissions) AS submissions
 """
 MOVED = "SELECT seq, refund_id, event, state, attempt FROM refund_moves WHERE seq > $1 ORDER BY seq"
 SUBMITTED = "SELECT refund_id, attempt, tries FROM submissions ORDER BY at"
@@ -131,12 +121,14 @@ class Watch:
         self.published: dict[str, int] = {}
         """ce_id -> how many came first on the bus."""
         self._accepted: set[str] = set()
-        self._stored = 0
+        self._stored = self._in_gateway = 0
         self._waiting: dict[tuple[str, bytes | None], list[str]] = defaultdict(list)
         self._relayed: dict[str, int] = defaultdict(int)
         self.poisoned: list[tuple[str, bytes | None]] = []
         """(topic, value) of every record that nobody can read."""
         self.reached: set[str] = set()
+        self.transferred: dict[str, int] = defaultdict(int)
+        """return_id -> minor units that a person was told to pay at a bank, and does."""
         self._rows: dict[str, dict[Any, Any]] = {name: {} for name in self.stores}
         self._moves: dict[str, RefundState] = {}
         self._last_move = 0
@@ -227,10 +219,14 @@ class Watch:
         insist(
             body.method is not spent or body.payment_id is not None, "I1: a refund of no payment"
         )
+        self.reached.add(f"released by {body.method}")
+        if body.method in BY_A_PERSON:
+            insist(body.reference is not None, f"I1: nobody says how {body.refund_id} was paid")
+            self.transferred[body.return_id] += body.amount
 
-    async def accepted(self, call: Call, return_id: str) -> None:
-        """Somebody was told that their request is durable: then it is."""
-        stored = await self.stores["gateway"].checker.fetchval(STORED)
+    def accepted(self, call: Call, return_id: str) -> None:
+        """Somebody was told that their request is durable: then it is, as was just looked at."""
+        stored = self._in_gateway
         again = call.key in self._accepted
         insist(again or stored > self._stored, f"I4: {call.path} was accepted and is not stored")
         self._accepted.add(call.key)
@@ -246,7 +242,7 @@ class Watch:
 
     # What is stored.
 
-    async def after(self, service: str, due: Any) -> None:
+    async def after(self, service: str, due: Due, rows: Sequence[Any]) -> None:
         """A step of this service is over."""
         insist(due.effects <= EFFECTS_MAX, f"I18: {due.effects} effects of {service}")
         insist(due.parked <= PARKED_MAX, f"I18: {due.parked} parked messages of {service}")
@@ -254,13 +250,15 @@ class Watch:
         insist(
             due.attempts <= ATTEMPTS_MAX, f"I18: an effect of {service} tried {due.attempts} times"
         )
-        check = {
-            "commerce": self._commerce,
-            "fulfillment": self._fulfillment,
-            "payment": self._payment,
-        }.get(service)
-        if check is not None:
-            await check(self.stores[service].checker)
+        match service:
+            case "commerce":
+                self._commerce(rows)
+            case "fulfillment":
+                self._fulfillment(rows)
+            case "payment":
+                await self._payment(rows)
+            case "gateway":
+                self._in_gateway = rows[0]["stored"]
 
     async def about_to_relay(self, service: str) -> None:
         """I13: per key, what is published next is what was stored next."""
@@ -275,9 +273,9 @@ class Watch:
             insist(row["id"] in self.published, f"I12: {service} lost {row['id']} on its way")
             self._relayed[service] = row["seq"]
 
-    async def _commerce(self, checker: Any) -> None:
+    def _commerce(self, rows: Sequence[Any]) -> None:
         known = self._rows["commerce"]
-        for row in await checker.fetch(COMMERCE):
+        for row in rows:
             return_id, state = row["return_id"], row["state"]
             before, number = known.get(return_id, (None, 0))
             if before not in (None, state):
@@ -303,9 +301,9 @@ class Watch:
                 not late, f"I5: {row['return_id']} {row['status']} is overdue since {row['until']}"
             )
 
-    async def _fulfillment(self, checker: Any) -> None:
+    def _fulfillment(self, rows: Sequence[Any]) -> None:
         known = self._rows["fulfillment"]
-        for row in await checker.fetch(UNITS):
+        for row in rows:
             key, state = (row["return_id"], row["line_id"], row["ordinal"]), row["state"]
             before = known.get(key, state)
             if before != state:
@@ -313,9 +311,11 @@ class Watch:
                 self.reached.add(f"unit {before} to {state}")
             known[key] = state
 
-    async def _payment(self, checker: Any) -> None:
-        pages = self.simulation.environment.outside.book.pages
-        version = (await checker.fetchrow(MONEY_VERSION), pages.entries())
+    async def _payment(self, rows: Sequence[Any]) -> None:
+        [row] = rows
+        checker = self.stores["payment"].checker
+        entries = self.simulation.environment.outside.book.pages.entries()
+        version = (row["ledger"], row["moves"], row["submissions"], entries)
         if version == self._money_version:
             return
         self._money_version = version
@@ -348,12 +348,9 @@ class Watch:
 
     async def _book(self, checker: Any) -> None:
         """The processor's own book: never more than was paid, each refund at most once."""
-        pages = self.simulation.environment.outside.book.pages
         live: dict[str, int] = defaultdict(int)
         by_order: dict[str, int] = defaultdict(int)
-        for refund in pages.older(
-            kind="refund", parent=None, place=None, earliest=0, latest=2**53, limit=1000
-        ):
+        for refund in self.simulation.environment.outside.all_of("refund"):
             if refund["status"] in ("failed", "canceled"):
                 continue
             refund_id = refund["metadata"].get("refund_id")
@@ -362,6 +359,8 @@ class Watch:
             insist(live[refund_id] == 1, f"I7: the processor has {refund_id} twice")
         for row in await checker.fetch(CREDITED):
             by_order[row["order_id"]] += row["amount"]
+        for life in self.lives.values():
+            by_order[life.plan.bought.order_id] += self.transferred[life.plan.return_id]
         for life in self.lives.values():
             gone, paid = by_order[life.plan.bought.order_id], life.plan.bought.captured
             insist(gone <= paid, f"I2: {gone} left for {life.plan.bought.order_id} of {paid}")

@@ -205,6 +205,11 @@ class Outside:
     def processor(self) -> Processor:
         return Processor(self.book.pages)
 
+    def all_of(self, kind: str) -> list[Json]:
+        """Everything of a kind that processor and warehouse have written down."""
+        page = {"parent": None, "place": None, "earliest": 0, "latest": 2**53, "limit": 1000}
+        return self.book.pages.older(kind=kind, **page)
+
     def next_due(self) -> float | None:
         """Seconds since 1970 of the next thing that happens here by itself."""
         pages = self.book.pages

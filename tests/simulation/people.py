@@ -14,6 +14,7 @@ from typing import Any
 from contracts.base import Message
 from contracts.decisions import Outcome, ReturnDecisionMade
 from contracts.lifecycle import Party, ReturnStatusChanged, Status
+from services.commerce.status import CHOOSE
 
 Json = dict[str, Any]
 FINAL = frozenset({Status.REJECTED, Status.CANCELLED, Status.EXPIRED, Status.SETTLED})
@@ -61,6 +62,8 @@ class Seen:
     status: Status | None = None
     party: Party | None = None
     number: int = 0
+    replacement_failed: bool = False
+    """The customer was asked to choose a refund or to wait."""
     decision: ReturnDecisionMade | None = None
     heard: set[str] = field(default_factory=set)
     """Kinds of messages about this return."""
@@ -75,6 +78,7 @@ class Seen:
                 message.waiting_on,
             )
             self.statuses.add(message.status)
+            self.replacement_failed = message.explanation == CHOOSE
         if isinstance(message, ReturnDecisionMade) and (
             self.decision is None or message.sequence > self.decision.sequence
         ):

@@ -15,6 +15,7 @@ rules:
     when: {{category: [electronics], condition: [opened]}}
     set: {{restocking_fee_bps: 1500}}
 limits:
+  reversal_after_settlement: with_consent
   auto_approve_up_to: {{USD: 50000, EUR: 50000}}
 """
 SINCE = {1: "2025-01-01T00:00:00Z", 2: "2026-03-02T09:00:01Z"}

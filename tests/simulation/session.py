@@ -26,7 +26,8 @@ from services.ops.embedded.postgres import Server
 from tests.simulation import shrink, stores
 from tests.simulation.orders import Json
 from tests.simulation.outside import Outside
-from tests.simulation.run import Environment, Result, Simulation
+from tests.simulation.run import Result, Simulation
+from tests.simulation.state import Environment
 from tests.simulation.wanted import Wanted
 from tests.simulation.workers import Door
 from tests.stores import Stores, Versions
@@ -87,7 +88,7 @@ async def played(shared: Environment, wanted: Wanted, *, compare: bool = True) -
     found = await simulation.run()
     if found.violation is not None or not compare:
         return found
-    calm: dict[int, Json] = {}
+    calm: dict[int, list[Json]] = {}
     if wanted.seed % WHOLE_EVERY == 0:
         whole = await Simulation(environment=shared, faulty=False, **what).run()
         if whole.violation is not None:
@@ -129,10 +130,10 @@ async def only_faulted(shared: Environment, wanted: Wanted) -> Told:
     return Told(wanted, await played(shared, wanted, compare=False))
 
 
-def difference(found: Result, calm: dict[int, Json]) -> str | None:
+def difference(found: Result, calm: dict[int, list[Json]]) -> str | None:
     """R5: where no race decides, faults change nothing about the end of a planned return."""
     for index, end in calm.items():
-        if end.get("determined", True) and found.ends[index] != end:
+        if end[0]["determined"] and found.ends[index] != end:
             return f"R5: return {index} ended as {found.ends[index]}, without faults as {end}"
     return None
 

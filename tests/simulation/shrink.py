@@ -27,7 +27,8 @@ async def smallest(wanted: Wanted, violation: str, fails: Fails) -> Wanted:
         tries += 1
         return tries <= TRIES_MAX and alike(violation, await fails(smaller))
 
-    only = wanted.only or tuple(each.index for each in drawn(wanted.seed, kind=wanted.kind))
+    planned = drawn(wanted.seed, kind=wanted.kind)
+    only = wanted.only or tuple(dict.fromkeys(each.index for each in planned))
     wanted = replace(wanted, only=only)
     for index in only:
         fewer = tuple(each for each in wanted.only or () if each != index)

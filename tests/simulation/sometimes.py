@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from services.commerce.transitions import MOVES as RETURN_MOVES
 from services.payment.transitions import MOVES as REFUND_MOVES
 from tests.simulation.faults import CALLS
-from tests.simulation.plan import KINDS
+from tests.simulation.kinds import KINDS
 
-SEEDS_MIN = 300
+SEEDS_MIN = 100
 """A shorter run need not have reached anything."""
 CHECKPOINTS = {
     "commerce": ("before_commit", "after_commit", "after_publish"),
@@ -55,11 +55,17 @@ REACHED = (
         "happy": "settled", "rejected_late": "rejected", "never_sent": "expired",
         "cancelled": "cancelled", "declined": "settled", "fails_later": "settled",
         "reviewed_twice": "rejected", "lost_parcel": "settled",
+        "exchange": "settled", "replacement": "settled", "sold_out": "settled",
+        "sold_out_before": "settled", "waits_for_more": "settled", "bank_transfer": "settled",
+        "linked": "settled", "evidence": "settled", "taken_back": "settled",
+        "partly_taken_back": "settled", "two_at_once": "settled", "two_in_turn": "settled",
+        "contested": "settled", "dispute_won": "settled",
     }.items()),
     "escalated outside_window", "escalated conflicting_evidence", "escalated settlement_failed",
     "escalated inventory_contradiction",
     "escalated order_not_found", "escalated payment_not_refundable", "escalated assessment_timeout",
     "decision approved by agent", "decision approved by human", "decision rejected by human",
+    "released by store_credit", "released by bank_transfer",
     "refund none released", "refund reserved submit", "refund submitting taken",
     "refund submitting no_answer", "refund submitting declined", "refund outcome_unknown absent",
     "refund outcome_unknown taken", "refund outcome_unknown succeeded",

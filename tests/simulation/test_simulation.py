@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.simulation import breaking, session
-from tests.simulation.run import Environment
+from tests.simulation.state import Environment
 from tests.simulation.wanted import Wanted
 from tests.stores import Stores
 
