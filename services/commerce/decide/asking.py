@@ -36,6 +36,14 @@ def order_found(draft: Draft) -> None:
     assert order is not None
     if not draft.move(Event.ORDER_FOUND):
         return
+    know(draft, order)
+    draft.change(timed_out=())
+    draft.show()
+    ask(draft, Asked.JUDGE)
+
+
+def know(draft: Draft, order: OrderSnapshot) -> None:
+    """Which order a return is about, whose, and what of it."""
     request = draft.request
     sent = anew.in_place(draft.desk.others)
     lines = [line for asked in request.lines for line in matching(order, asked, sent)]
@@ -46,10 +54,7 @@ def order_found(draft: Draft) -> None:
         skus=tuple(dict.fromkeys(line.sku for line in request.lines)),
         reason=str(request.lines[0].reason),
         value=sum(worth(line, quantity) for line, quantity in lines),
-        timed_out=(),
     )
-    draft.show()
-    ask(draft, Asked.JUDGE)
 
 
 def ask(draft: Draft, why: Asked) -> None:

@@ -382,14 +382,16 @@ class Draft:
         )
 
     def escalate(
-        self, reason: EscalationReason, context: Mapping[str, object] | None = None
+        self,
+        reason: EscalationReason,
+        context: Mapping[str, object] | None = None,
+        *,
+        anew: bool = False,
     ) -> None:
-        """Publish the return as a case for a person; amounts stay as they stand.
-
-        Without a decision so far, what is known is judged first.
-        """
+        """Publish the return as a case for a person; amounts stay as they stand. Without a decision
+        so far, or with `anew`, what is known is judged first."""
         case, standing = self.case(), self.standing
-        if standing is None:
+        if standing is None or anew:
             standing = judgement.judge(case, counterfactual=False)
         made = judgement.escalate(case, standing, reason, context=context)
         self.decided(made.model_copy(update={"sequence": self.current.sequence + 1}))

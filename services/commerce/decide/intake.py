@@ -34,11 +34,20 @@ def requested(message: ReturnRequest, desk: Desk, promise: Promise | None) -> De
 
 
 def order_turned_up(draft: Draft, message: OrderSnapshot) -> None:
-    """What waits for this order goes on; a case that went to a person for it is judged anew."""
+    """What waits for this order goes on; a case that went to a person for it is judged anew.
+
+    A case that went to a person for another reason stays with them, and is shown with its order.
+    """
     current = draft.current
-    looked_for = current.order_id is None or current.escalation is EscalationReason.ORDER_NOT_FOUND
-    if looked_for and current.state in (State.REQUESTED, State.AWAITING_REVIEW):
+    asked_because = current.escalation
+    in_review = current.state is State.AWAITING_REVIEW
+    looked_for = in_review and asked_because is EscalationReason.ORDER_NOT_FOUND
+    if looked_for or current.state is State.REQUESTED:
         asking.order_found(draft)
+    elif in_review and asked_because is not None and current.order_id is None:
+        asking.know(draft, message)
+        draft.escalate(asked_because, draft.standing_context(), anew=True)
+        draft.show()
     else:
         draft.ignored = "not waiting for its order"
 
