@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -128,14 +129,22 @@ def _given_database(name: str, url: str) -> Finding:
 
 
 def _ports() -> Iterator[Finding]:
+    """A port that a variable names has to be free, unless our own system is what listens there."""
     settings = Settings()
+    ours = home.published(home.folder()) is not None
     for service in SERVICES:
         port = settings.port(service)
-        free = port == 0 or processes.port_is_free(port)
         variable = f"{service.upper()}_PORT"
-        advice = "" if free else f"`returns up` takes a free one, unless {variable} is set"
-        found = f"{port} {'is free' if free else 'is in use'}"
-        yield Finding(what=f"{service}'s port", ok=True, found=found, advice=advice)
+        free, named = port == 0 or processes.port_is_free(port), variable in os.environ
+        advice = f"`returns up` takes a free one, unless {variable} is set"
+        if named:
+            advice = f"stop what listens there, or set {variable} to another port (0: any free one)"
+        yield Finding(
+            what=f"{service}'s port",
+            ok=free or ours or not named,
+            found=f"{port} {'is free' if free else 'is in use'}",
+            advice="" if free or ours else advice,
+        )
 
 
 def _system() -> Iterator[Finding]:

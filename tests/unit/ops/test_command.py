@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,26 @@ def test_up_says_which_named_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> N
     assert result.exit_code == 1
     assert f"port {port} is in use" in sentences(result)
     assert "PAYMENT_PORT" in sentences(result)
+
+
+def test_doctor_says_of_a_named_port_that_is_taken_what_up_would_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setenv("PAYMENT_PORT", str(port))
+        result = call("doctor", "--json")
+        finding = next(
+            each
+            for each in map(json.loads, result.stdout.splitlines())
+            if each["what"] == "payment's port"
+        )
+        assert result.exit_code == 1
+        assert finding["ok"] is False
+        assert "PAYMENT_PORT" in finding["advice"]
+        with home.claimed(home.folder()):  # here our own system is what listens
+            home.publish(home.folder(), {"gateway": "x"})
+            assert "✗ payment's port" not in sentences(call("doctor"))
 
 
 def test_up_says_that_a_given_broker_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
