@@ -26,9 +26,6 @@ source_paths=
 {chr(10).join(f"    services/commerce/{each}" for each in MUTATED)}
 pytest_add_cli_args_test_selection=
     {TESTS}
-pytest_add_cli_args=
-    -k
-    not million
 also_copy=
     contracts
     services
@@ -37,7 +34,6 @@ also_copy=
     pyproject.toml
 max_children=2
 """
-"""What has to be fast on an idle machine (a line of a million units) is not timed here."""
 
 
 def copied(folder: Path) -> None:

@@ -80,20 +80,21 @@ def assembled(
         )
     standing = judged.standing
     in_goods = case.request.resolution in merchant.IN_GOODS
+    too_many = judged.too_many
     return _decision(
         case,
         judged,
         findings,
         sure,
         outcome=outcome,
-        lines=_lines(marked, computed),
+        lines=_lines(marked, computed, named=not too_many),
         refund=computed.calculation.refund,
         return_=_way_back(case, judged, computed, approved=approved),
         basis=_basis(standing),
         allocations=judged.allocations,
         loyalty=computed.calculation.loyalty,
         refund_on=None if in_goods else computed.refund_on,
-        replacement=_replacement(case, judged, computed) if in_goods else None,
+        replacement=_replacement(case, judged, computed) if in_goods and not too_many else None,
         refund_due=due(case, judged, approved=approved),
     )
 
@@ -127,19 +128,21 @@ def _marked(judged: Judged, *, approved: bool) -> list[Entry]:
     ]
 
 
-def _lines(marked: Sequence[Entry], computed: Amount) -> tuple[DecidedLine, ...]:
+def _lines(marked: Sequence[Entry], computed: Amount, *, named: bool) -> tuple[DecidedLine, ...]:
+    """`named`: with their units, one by one."""
     amounts = iter(computed.calculation.lines)
     return tuple(
-        _line(entry, next(amounts) if entry.stands else calculation.NOTHING) for entry in marked
+        _line(entry, next(amounts) if entry.stands else calculation.NOTHING, named=named)
+        for entry in marked
     )
 
 
-def _line(entry: Entry, amounts: calculation.LineAmount) -> DecidedLine:
+def _line(entry: Entry, amounts: calculation.LineAmount, *, named: bool = True) -> DecidedLine:
     return DecidedLine.of_checked(
         line_id=entry.bought.line_id if entry.bought is not None else None,
         sku=entry.asked.sku,
         quantity=entry.quantity,
-        units=() if entry.verdict is Verdict.REJECTED else tuple(entry.units),
+        units=tuple(entry.units) if named and entry.verdict is not Verdict.REJECTED else (),
         verdict=entry.verdict,
         items=amounts.items,
         tax=amounts.tax,

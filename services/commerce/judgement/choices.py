@@ -20,6 +20,7 @@ LINK = ReviewChoice(
 )
 ASK = ReviewChoice(decision="request_evidence", effect="the customer is asked and has 7 days")
 REFUSE = ReviewChoice(decision="reject", effect="nothing is refunded, the return ends")
+IN_PARTS = "it has more units than one return carries; have it asked for in parts"
 CONFIRM_ONLY = "a withdrawal in its period can only be confirmed"
 PAID = "money has been released; only a reversal takes it back"
 
@@ -43,6 +44,10 @@ def _of_order(
 ) -> Iterator[ReviewChoice]:
     refund = decision.refund
     total = refund.total if refund is not None else 0
+    if judged is not None and judged.too_many:
+        yield ReviewChoice(decision="reject", effect=_rejecting(case, decision, judged))
+        yield ASK
+        return
     approve = f"{Money(total, decision.currency or '')} are refunded{_by_law(decision)}"
     if decision.replacement is not None:
         approve = f"{decision.replacement.quantity} of {decision.replacement.sku} are sent"
@@ -81,6 +86,9 @@ def is_everything(standing: ReturnDecisionMade, units: dict[str, tuple[int, ...]
 
 def reject_refusal(case: Case, standing: ReturnDecisionMade, judged: Judged | None) -> str | None:
     """Why nothing of a case can be rejected; None: all of it can, or a part."""
+    if judged is not None and judged.too_many:
+        withdrawn = any(entry.withdrawal is not None for entry in judged.standing)
+        return f"{CONFIRM_ONLY}: {IN_PARTS}" if withdrawn else None
     kept = {} if judged is None else stays(case, standing, judged)
     paid = case.released_amount and not case.taken_back
     if not kept:

@@ -9,7 +9,8 @@ from contracts.decisions import Outcome, ReturnDecisionMade
 from contracts.requests import Condition, RequestLine
 from services.commerce.judgement.case import Case
 
-TRIALS_MAX = 40
+TRIALS_MAX = 45
+"""Enough to find the most of a million units that would do."""
 _BETTER = {
     Condition.OPENED: (Condition.UNOPENED,),
     Condition.WORN: (Condition.OPENED, Condition.UNOPENED),
@@ -22,6 +23,27 @@ _OUTCOMES = {
 }
 
 
+class _Trials:
+    """Decides changed cases, so many and no more, and remembers the first other outcome."""
+
+    def __init__(self, decide: Callable[[Case], ReturnDecisionMade], outcome: Outcome) -> None:
+        self._decide = decide
+        self._outcome = outcome
+        self._left = TRIALS_MAX
+        self.other: str | None = None
+
+    def approves(self, case: Case, said: str) -> bool:
+        if not self._left:
+            return False
+        self._left -= 1
+        outcome = self._decide(case).decision
+        if outcome is Outcome.APPROVED:
+            return True
+        if outcome is not self._outcome and self.other is None:
+            self.other = f"{said}, {_OUTCOMES.get(outcome, outcome)}."
+        return False
+
+
 def smallest_change(
     case: Case,
     decision: ReturnDecisionMade,
@@ -29,25 +51,33 @@ def smallest_change(
     decide: Callable[[Case], ReturnDecisionMade],
 ) -> str | None:
     """A sentence about dates, conditions or quantities; None: none of them alone changes it."""
-    other: str | None = None
-    for trial, (changed, said) in enumerate(_changes(case, days_late)):
-        if trial >= TRIALS_MAX:
-            break
-        outcome = decide(changed).decision
-        if outcome is Outcome.APPROVED:
-            return f"{said}, {_OUTCOMES[outcome]}."
-        if outcome is not decision.decision and other is None:
-            other = f"{said}, {_OUTCOMES.get(outcome, outcome)}."
-    return other
+    trials = _Trials(decide, decision.decision)
+    said = _approved(case, days_late, trials)
+    return trials.other if said is None else f"{said}, {_OUTCOMES[Outcome.APPROVED]}."
 
 
-def _changes(case: Case, days_late: int) -> Iterator[tuple[Case, str]]:
+def _approved(case: Case, days_late: int, trials: _Trials) -> str | None:
+    """The first change with which it would have been approved, in words."""
+    for changed, said in (*_dates(case, days_late), *_conditions(case)):
+        if trials.approves(changed, said):
+            return said
+    lines = case.request.lines
+    for position, line in enumerate(lines):
+        most = _most_units(case, position, line, trials)
+        if most is not None:
+            return _only(most, line)
+    for position, line in enumerate(lines) if len(lines) > 1 else ():
+        rest = (*lines[:position], *lines[position + 1 :])
+        if trials.approves(_asked(case, lines=rest), f"Without {line.sku}"):
+            return f"Without {line.sku}"
+    return None
+
+
+def _dates(case: Case, days_late: int) -> Iterator[tuple[Case, str]]:
     if days_late:
         earlier = case.request.requested_at - timedelta(days=days_late)
         days = "1 day" if days_late == 1 else f"{days_late} days"
         yield _asked(case, requested_at=earlier), f"Asked {days} earlier, or delivered {days} later"
-    yield from _conditions(case)
-    yield from _quantities(case)
 
 
 def _conditions(case: Case) -> Iterator[tuple[Case, str]]:
@@ -57,17 +87,31 @@ def _conditions(case: Case) -> Iterator[tuple[Case, str]]:
             yield _with_line(case, position, changed), f"Had {line.sku} been {condition}"
 
 
-def _quantities(case: Case) -> Iterator[tuple[Case, str]]:
-    """Fewer units of a line, the most that could be; then one line less."""
-    lines = case.request.lines
-    for position, line in enumerate(lines):
-        for quantity in _fewer(line.quantity):
-            changed = line.model_copy(update={"quantity": quantity})
-            yield _with_line(case, position, changed), f"With only {quantity} of {line.sku}"
-    if len(lines) > 1:
-        for position, line in enumerate(lines):
-            rest = (*lines[:position], *lines[position + 1 :])
-            yield _asked(case, lines=rest), f"Without {line.sku}"
+def _most_units(case: Case, position: int, line: RequestLine, trials: _Trials) -> int | None:
+    """The most units of a line with which it is approved; None: not even with one."""
+
+    def approves(quantity: int) -> bool:
+        fewer = line.model_copy(update={"quantity": quantity})
+        return trials.approves(_with_line(case, position, fewer), _only(quantity, line))
+
+    too_many = line.quantity
+    for quantity in _fewer(line.quantity):
+        if approves(quantity):
+            break
+        too_many = quantity
+    else:
+        return None
+    while too_many - quantity > 1:
+        between = (quantity + too_many) // 2
+        if approves(between):
+            quantity = between
+        else:
+            too_many = between
+    return quantity
+
+
+def _only(quantity: int, line: RequestLine) -> str:
+    return f"With only {quantity} of {line.sku}"
 
 
 def _fewer(quantity: int) -> Iterator[int]:

@@ -65,6 +65,7 @@ def steps(case: Case, order: OrderSnapshot, reasons: Sequence[Reason] | None = N
         note("order_traced", f"order {order.order_number} is known", "trace.order"),
         *traced,
         *inplace.notes(found, earlier),
+        *trace.size_notes(standing),
         *trace.owner_notes(case, order),
         *trace.fact_notes(case, order),
         *_merchant_decision(case),

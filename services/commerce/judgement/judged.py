@@ -13,6 +13,11 @@ from services.commerce.law.protection import Protection
 from services.commerce.quote.calculation import Earlier
 from services.commerce.risk.scorecard import Score
 
+UNITS_MAX = 10_000
+"""So many units a decision names one by one: it has to fit into a record, and each is followed
+through receipt, inspection and refund. A larger return goes to a person, who has it asked for in
+parts."""
+
 
 class Judged(NamedTuple):
     """A case after all steps: what the decision is assembled from."""
@@ -31,6 +36,11 @@ class Judged(NamedTuple):
     @property
     def standing(self) -> list[Entry]:
         return [entry for entry in self.entries if entry.stands]
+
+    @property
+    def too_many(self) -> bool:
+        """Whether there are more units than a decision names."""
+        return sum(len(entry.units) for entry in self.standing) > UNITS_MAX
 
     @property
     def withdrawn(self) -> dict[str, set[int]]:

@@ -47,7 +47,7 @@ def approved_units(standing: ReturnDecisionMade) -> dict[str, set[int]]:
     """line_id -> ordinals that the decision gives money (or goods) for."""
     found: dict[str, set[int]] = {}
     for line in standing.lines:
-        if line.line_id is not None and line.verdict is not Verdict.REJECTED:
+        if line.line_id is not None and line.units and line.verdict is not Verdict.REJECTED:
             found.setdefault(line.line_id, set()).update(line.units)
     return found
 

@@ -75,7 +75,8 @@ def _refusal(case: Case, standing: ReturnDecisionMade, decided: ReviewDecided) -
     if decided.decision not in (ReviewDecision.APPROVE, ReviewDecision.ADJUST):
         return f"{decided.decision.replace('_', ' ')} decides nothing"
     if not parts.approved_units(standing):
-        return "no line of an order is known; link the order first"
+        known = any(each.verdict is Verdict.REVIEW and each.line_id for each in standing.lines)
+        return choices.IN_PARTS if known else "no line of an order is known; link the order first"
     total = standing.refund.total if standing.refund is not None else 0
     if decided.decision is ReviewDecision.APPROVE:
         if decided.amount is not None and decided.amount != total:

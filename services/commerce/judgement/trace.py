@@ -12,6 +12,7 @@ from contracts.orders import OrderLine, OrderSnapshot
 from contracts.requests import RequestLine, VerifiedBy
 from services.commerce.judgement.case import Case
 from services.commerce.judgement.entries import Entry
+from services.commerce.judgement.judged import UNITS_MAX
 from services.commerce.judgement.notes import Note, note
 from services.commerce.quote import units
 from services.commerce.quote.calculation import Earlier
@@ -127,6 +128,18 @@ def line_notes(found: list[Entry]) -> Iterator[Note]:
                 "trace.units",
                 line=position,
             )
+
+
+def size_notes(standing: list[Entry]) -> Iterator[Note]:
+    """Whether the units can be named one by one."""
+    asked = sum(len(entry.units) for entry in standing)
+    if asked > UNITS_MAX:
+        yield note(
+            "too_many_units",
+            f"{asked} units are more than the {UNITS_MAX} that one return carries: it has to be"
+            " asked for in parts",
+            "trace.units",
+        )
 
 
 def owner_notes(case: Case, order: OrderSnapshot) -> Iterator[Note]:

@@ -76,6 +76,7 @@ KINDS: dict[str, Kind] = {
     "resolution_not_offered": _person(3, 0.2, Reason.POLICY_GAP),
     "replacement_without_price": _person(3, 0.2, Reason.POLICY_GAP),
     "rejection_needs_a_person": _person(3, 0.3, Reason.POLICY_GAP),
+    "too_many_units": _person(3, 0.3, Reason.POLICY_GAP),
     "settlement_by_a_person": _person(3, 0.2, Reason.POLICY_GAP),
     # 4 goods
     "goods_agree": _supports(4),
