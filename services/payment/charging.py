@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 from services.chassis.checkpoint import checkpoint
 from services.chassis.clock import Clock
@@ -23,11 +24,16 @@ RETRY = timedelta(seconds=15)
 WAIT_MAX = timedelta(hours=1)
 """Between two looks at a bank debit that takes its days."""
 LOOK_TRUSTED = timedelta(seconds=30)
+UNWANTED_PROOF = timedelta(minutes=1)
+"""Longer than LOOK_TRUSTED and a request together: what began before has ended by then."""
+UnwantedSince = Callable[[str, str], Awaitable[datetime | None]]
+"""(order, reversal) -> when the refund that it was to take back came to nothing."""
 
 
 class Charging:
-    def __init__(self, processors: Processors, clock: Clock) -> None:
+    def __init__(self, processors: Processors, clock: Clock, unwanted_since: UnwantedSince) -> None:
         self._processors = processors
+        self._unwanted_since = unwanted_since
         self._clock = clock
 
     async def reverse(self, intent: ChargeReversal) -> ReversalCharged | Again:
@@ -41,6 +47,9 @@ class Charging:
         found = await processor.find_charge(intent.payment, intent.reversal_id, intent.asked_at)
         if found is not None:
             return self._seen(intent, found)
+        unwanted = await self._unwanted_since(intent.order_id, intent.reversal_id)
+        if unwanted is not None:
+            return _withdrawn(intent, looked_at, unwanted + UNWANTED_PROOF)
         age = self._clock.now() - intent.asked_at
         if age >= timedelta(hours=KEY_TRUSTED_HOURS_MAX) + RETRY:
             text = f"nothing was charged within {KEY_TRUSTED_HOURS_MAX} hours"
@@ -80,6 +89,16 @@ class Charging:
                 wait = min(max(RETRY, (now - intent.asked_at) // 10), WAIT_MAX)
                 return Again(at=now + wait, reason=charge.explanation)
         return _refused(intent, "charge_incomplete", charge.explanation)
+
+
+def _withdrawn(
+    intent: ChargeReversal, looked_at: datetime, proven_from: datetime
+) -> ReversalCharged | Again:
+    """Nothing was found, and nothing may be charged any more."""
+    if looked_at < proven_from:
+        return Again(at=proven_from, reason="the last try may be on its way")
+    text = "the refund came back, so that there is nothing to take back"
+    return _refused(intent, "refund_failed", text)
 
 
 def _refused(intent: ChargeReversal, code: str, explanation: str) -> ReversalCharged:

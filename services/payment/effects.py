@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from contracts.assessments import DisputeState
@@ -12,7 +13,7 @@ from services.chassis.checkpoint import checkpoint
 from services.chassis.clock import Clock
 from services.chassis.errors import Transient
 from services.chassis.service import Again, Executor
-from services.payment import gauges, messages
+from services.payment import gauges, messages, store
 from services.payment.audit import reconcile
 from services.payment.charging import Charging
 from services.payment.claims import Claims
@@ -40,7 +41,7 @@ class Effects:
         self._pool = pool
         self._clock = clock
         self._claims = Claims(pool, clock)
-        self._charging = Charging(processors, clock)
+        self._charging = Charging(processors, clock, partial(store.unwanted_since, pool))
 
     def executors(self) -> dict[type[Message], Executor]:
         return {

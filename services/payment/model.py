@@ -207,6 +207,8 @@ class Reversal(Part):
     processor: str = ""
     """`stripe` or `sandbox`, where it is a charge."""
     asked_at: datetime | None = None
+    unwanted_at: datetime | None = None
+    """When the refund that it was to take back came to nothing."""
     test: bool = False
     cause: str = ""
 

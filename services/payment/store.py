@@ -146,6 +146,10 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
     $7::timestamptz[])
 ON CONFLICT DO NOTHING
 """
+# Outside the pipeline, right before a charge: its order may be changing at this moment.
+UNWANTED_SINCE = """
+SELECT document #>> ARRAY['reversals', $2::text, 'unwanted_at'] FROM order_money WHERE order_id = $1
+"""
 # Outside the pipeline, right before submissions: of any number of executors one gets the row.
 CLAIM = """
 INSERT INTO submissions (refund_id, attempt, tries, idempotency_key, at)
@@ -170,6 +174,12 @@ async def claim(
         now,
     )
     return {(row["refund_id"], row["attempt"], row["tries"]) for row in rows}
+
+
+async def unwanted_since(pool: Any, order_id: str, reversal_id: str) -> datetime | None:
+    """When the refund that this reversal was to take back came to nothing."""
+    found = await pool.fetchval(UNWANTED_SINCE, order_id, reversal_id)
+    return datetime.fromisoformat(found) if found is not None else None
 
 
 @dataclass(kw_only=True)

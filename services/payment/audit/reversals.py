@@ -21,12 +21,17 @@ ACTIONS = {
     Kind.STATE: "a person compares both and gives back what was charged too much",
     Kind.DUPLICATE: "give the second charge back at once",
 }
+FOR_NOTHING = "the refund that it took back has failed: give the charge back, or pay another way"
 
 
 class Ours(Part):
     order_id: str
     currency: str
     reversal: Reversal
+    paid: int
+    """By refunds of its return, minor units."""
+    taken: int
+    """By reversals of its return."""
 
 
 def ours(row: Any) -> Ours:
@@ -35,6 +40,8 @@ def ours(row: Any) -> Ours:
         order_id=row["order_id"],
         currency=row["currency"],
         reversal=Reversal.model_validate_json(row["reversal"]),
+        paid=row["paid"],
+        taken=row["taken"],
     )
 
 
@@ -83,7 +90,12 @@ def _kinds(own: Ours | None, charge: SeenCharge, now: datetime) -> list[Kind]:
         ReversalState.CHARGING: charge.status is SeenStatus.PENDING or young,
         ReversalState.REFUSED: False,
     }
-    return [] if agrees[own.reversal.state] else [Kind.STATE]
+    return [] if agrees[own.reversal.state] and not _for_nothing(own) else [Kind.STATE]
+
+
+def _for_nothing(own: Ours) -> bool:
+    """More was taken back than the customer has got: a refund failed after it was reversed."""
+    return own.reversal.state is ReversalState.SETTLED and own.taken > own.paid
 
 
 def _difference(
@@ -97,7 +109,7 @@ def _difference(
         reference=charge.reference if charge is not None else None,
         ours=_text(own.reversal.state, own.reversal.amount, own.currency) if own else "nothing",
         theirs=_text(charge.status, charge.amount, charge.currency) if charge else "nothing",
-        action=ACTIONS[kind],
+        action=FOR_NOTHING if own is not None and _for_nothing(own) else ACTIONS[kind],
     )
 
 

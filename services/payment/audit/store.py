@@ -17,9 +17,18 @@ WHERE i.method = 'original_payment_method'
     AND (i.at >= $1 AND i.at < $2 OR i.refund_id = ANY($3::text[]))
 ORDER BY i.at
 """
-# Reversals by a new charge: booked since an instant, or of orders that the processor named.
+# Reversals by a new charge: booked since an instant, or of orders that the processor named; with
+# what the refunds of their return have paid, and what its reversals have taken back.
 REVERSALS = """
-SELECT o.order_id, o.currency, r.value AS reversal
+SELECT o.order_id, o.currency, r.value AS reversal,
+    (SELECT coalesce(sum((f.value ->> 'amount')::bigint), 0)::bigint
+     FROM jsonb_each(coalesce(o.document -> 'refunds', '{}'::jsonb)) AS f
+     WHERE f.value ->> 'return_id' = r.value ->> 'return_id'
+         AND f.value ->> 'state' = 'settled') AS paid,
+    (SELECT coalesce(sum((t.value ->> 'amount')::bigint), 0)::bigint
+     FROM jsonb_each(o.document -> 'reversals') AS t
+     WHERE t.value ->> 'return_id' = r.value ->> 'return_id'
+         AND t.value ->> 'state' = 'settled') AS taken
 FROM order_money AS o, jsonb_each(coalesce(o.document -> 'reversals', '{}'::jsonb)) AS r
 WHERE r.value ->> 'method' = 'charge' AND (o.order_id = ANY($2::text[]) OR o.order_id IN
     (SELECT order_id FROM ledger WHERE book = 'reversal' AND at >= $1))

@@ -7,7 +7,7 @@ from datetime import timedelta
 from contracts.assessments import DisputeState
 from contracts.payment import StoreCreditIssued
 from services.payment import messages
-from services.payment.decide import credit, heard, legs, standing, voiding
+from services.payment.decide import credit, heard, legs, reversal, standing, voiding
 from services.payment.decide.draft import Draft, Facts, MoneyDecision
 from services.payment.decide.rows import STORE_CREDIT, Posting, StoreCredit
 from services.payment.messages import Result
@@ -128,9 +128,11 @@ def see(draft: Draft, refund: Refund, seen: SeenRefund) -> None:
         case RefundState.SETTLED:
             _settle(draft, moved, seen)
         case RefundState.SETTLEMENT_FAILED | RefundState.REFUSED:
+            charged = 0
             if was_settled:
                 moved = legs.take_back(draft, moved)
-            _fail(draft, moved, seen.failure_code or "unknown")
+                charged = reversal.overtaken(draft, moved.return_id)
+            _fail(draft, moved, seen.failure_code or "unknown", charged=charged)
 
 
 def _settle(draft: Draft, refund: Refund, seen: SeenRefund) -> None:
@@ -144,12 +146,15 @@ def _settle(draft: Draft, refund: Refund, seen: SeenRefund) -> None:
     legs.book(draft, refund)
 
 
-def _fail(draft: Draft, refund: Refund, code: str) -> None:
+def _fail(draft: Draft, refund: Refund, code: str, *, charged: int) -> None:
+    """`charged`: what reversals took back of it, or may still, minor units."""
     draft.stop_polling(refund)
     if refund.void_requested and code == CANCELED:
         _answer_void(draft, refund)  # as commerce wished: nothing has failed
         return
     text = REFUND_TEXTS.get(code, "the processor could not deliver the refund")
+    if charged:
+        text += f"; give back what was charged again of it, up to {charged} {refund.currency}"
     draft.tell_failed(refund, code=code, text=text, retryable=False)
     _answer_void(draft, refund)
 

@@ -77,6 +77,20 @@ def charged(order: OrderMoney, message: messages.ReversalCharged, facts: Facts) 
     return draft.decision()
 
 
+def overtaken(draft: Draft, return_id: str) -> int:
+    """A refund has come to nothing: what is still to be charged beyond the others is not wanted.
+
+    What reversals of the return took, or may still take, beyond what was paid, minor units.
+    """
+    excess = max(_taken(draft.order, return_id) - _paid(draft.order, return_id, None), 0)
+    left = excess
+    for each in reversed(tuple(draft.order.reversals.values())):
+        if left > 0 and each.return_id == return_id and each.state is ReversalState.CHARGING:
+            _put(draft, each.model_copy(update={"unwanted_at": each.unwanted_at or draft.now}))
+            left -= each.amount
+    return excess
+
+
 def _paid(order: OrderMoney, return_id: str, method: Method | None) -> int:
     return sum(
         refund.amount

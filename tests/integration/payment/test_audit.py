@@ -13,9 +13,10 @@ from services.chassis.clock import WallClock
 from services.payment.app import PaymentService
 from services.payment.audit import reconcile
 from services.payment.audit.difference import Kind
-from services.payment.messages import ReconciliationDue
+from services.payment.audit.reversals import FOR_NOTHING
+from services.payment.messages import ReconciliationDue, RefundDoubted
 from tests.driving import Drive
-from tests.payments import Sandbox, a_decision, a_payment, a_release, an_order, new_id
+from tests.payments import Sandbox, a_decision, a_payment, a_release, a_reversal, an_order, new_id
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.asyncio
@@ -44,6 +45,28 @@ async def test_a_refund_that_fails_after_thirty_days_without_a_webhook_is_found(
     await payment.settle()
     [failed] = await payment.published(told.RefundFailed)
     assert failed.state == "settlement_failed"
+
+
+async def test_a_charge_for_a_refund_that_has_failed_since_is_named(
+    payment: Drive, sandbox: Sandbox
+) -> None:
+    reference = await settled(payment, sandbox, behaviour="fails_later")
+    [refund] = await payment.published(told.RefundSettled)
+    reversal = a_reversal(refund.return_id, f"rv-{reference}", amount=5000, consent=True)
+    await payment.send(reversal)
+    await payment.settle()
+    await wait_for(lambda: "refund_failed" in sandbox.kinds(reference), what="it comes back")
+    doubt = RefundDoubted(order_id="order-1", refund_id=refund.refund_id)
+    await payment.pipeline.submit(doubt)
+    await payment.settle()
+    assert await payment.published(told.RefundFailed)
+    assert isinstance(payment.service, PaymentService)
+    now = payment.clock.now()
+    report = await reconcile.reconcile(
+        payment.pool, payment.service.processors, now - timedelta(days=1), now
+    )
+    [found] = [each for each in report.differences if each.reversal_id == reversal.reversal_id]
+    assert (found.kind, found.action) == (Kind.STATE, FOR_NOTHING)
 
 
 async def test_a_charge_that_nobody_here_knows_of_is_named(

@@ -8,6 +8,8 @@ from uuid import uuid4
 import pytest
 
 from contracts import payment as told
+from services.payment.messages import RefundSeen
+from services.payment.model import SeenRefund, SeenStatus
 from tests.driving import Drive
 from tests.payments import (
     Sandbox,
@@ -84,3 +86,37 @@ async def test_a_stored_500_is_told_as_not_charged_only_when_nothing_can_have_be
     [refused] = await payment.published(told.ReversalRefused)
     assert refused.code == "not_charged"
     assert sandbox.kinds(reference) == []
+
+
+async def test_a_refund_that_fails_before_its_reversal_is_charged_is_not_charged(
+    payment: Drive, sandbox: Sandbox
+) -> None:
+    reference, return_id, refund_id = f"pi_{uuid4().hex}", new_id(), new_id()
+    sandbox.pay(reference)
+    await payment.send(an_order(a_payment(reference)), a_decision(return_id))
+    await payment.send(a_release(return_id, refund_id))
+    await payment.settle()
+    await wait(payment, 3)
+    [settled] = await payment.published(told.RefundSettled)
+    await payment.send(a_reversal(return_id, "rv-1", amount=5000, consent=True))
+    failed = SeenRefund(
+        reference=settled.processor_reference,
+        refund_id=refund_id,
+        status=SeenStatus.FAILED,
+        amount=settled.amount,
+        currency=settled.currency,
+        failure_code="declined",
+    )
+    found = RefundSeen(
+        order_id="order-1", refund_id=refund_id, seen=failed, looked_at=payment.clock.now()
+    )
+    await payment.pipeline.submit(found)
+    [failure] = await payment.published(told.RefundFailed)
+    assert failure.failure_message.endswith("charged again of it, up to 5000 USD")
+    await wait(payment, 59)
+    assert not await payment.published(told.ReversalRefused)
+    await wait(payment, 2)
+    [refused] = await payment.published(told.ReversalRefused)
+    assert refused.code == "refund_failed"
+    assert sandbox.kinds(reference) == ["refund"]
+    assert not await payment.quarantined()

@@ -91,6 +91,8 @@ class FakeProcessor:
         return _seen(found[0]) if found else None
 
     async def charge(self, submission: Submission) -> SeenCharge:
+        wanted = self.world.order.reversals[submission.metadata["reversal_id"]]
+        assert wanted.unwanted_at is None, "charged for a refund that had come to nothing"
         fate = "ok" if self.world.calm else self.world.fate()
         match fate:
             case "busy":
@@ -159,7 +161,7 @@ class World:
         self.at = START
         self.calm = False
         self.processor = FakeProcessor(self)
-        self.charging = Charging(self.processor, self)  # type: ignore[arg-type]
+        self.charging = Charging(self.processor, self, self.unwanted_since)  # type: ignore[arg-type]
         self.by_credit = self.random.random() < 0.4
         """Whether the refund was paid as store credit."""
         self.effects: list[tuple[datetime, Any]] = []
@@ -183,6 +185,9 @@ class World:
 
     def now(self) -> datetime:
         return self.at
+
+    async def unwanted_since(self, order_id: str, reversal_id: str) -> datetime | None:
+        return self.order.reversals[reversal_id].unwanted_at
 
     def facts(self) -> Facts:
         return Facts(now=self.at, last_notes=dict(self.notes), credit=self.credit)

@@ -97,7 +97,7 @@ def charge(reference: str = "pi_9", **changes: Any) -> SeenCharge:
     return SeenCharge(**fields | changes)
 
 
-def a_reversal(state: ReversalState, *, hours: int = 30) -> reversals.Ours:
+def a_reversal(state: ReversalState, *, hours: int = 30, paid: int = 700) -> reversals.Ours:
     reversal = Reversal(
         reversal_id="rv",
         return_id="r",
@@ -107,7 +107,7 @@ def a_reversal(state: ReversalState, *, hours: int = 30) -> reversals.Ours:
         processor="stripe",
         asked_at=NOW - timedelta(hours=hours),
     )
-    return reversals.Ours(order_id="o", currency="USD", reversal=reversal)
+    return reversals.Ours(order_id="o", currency="USD", reversal=reversal, paid=paid, taken=700)
 
 
 TAKEN, UNDER_WAY, REFUSED = ReversalState.SETTLED, ReversalState.CHARGING, ReversalState.REFUSED
@@ -126,6 +126,7 @@ CHARGES: dict[str, tuple[list[reversals.Ours], list[SeenCharge], list[Kind]]] = 
     "another amount": ([a_reversal(TAKEN)], [charge(amount=701)], [Kind.AMOUNT]),
     "another currency": ([a_reversal(TAKEN)], [charge(currency="EUR")], [Kind.CURRENCY]),
     "charged twice": ([a_reversal(TAKEN)], [charge(), charge("pi_8")], [Kind.DUPLICATE]),
+    "its refund has failed since": ([a_reversal(TAKEN, paid=699)], [charge()], [Kind.STATE]),
     "asked before what is compared": ([a_reversal(TAKEN, hours=99)], [], []),
 }  # fmt: skip
 

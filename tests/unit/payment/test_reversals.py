@@ -85,8 +85,13 @@ def an_intent(*, asked: timedelta) -> ChargeReversal:
     )
 
 
-def charging(processor: Unclear) -> Charging:
-    return Charging(cast(Any, processor), cast(Any, Clock()))
+def charging(processor: Unclear, unwanted: timedelta | None = None) -> Charging:
+    """`unwanted`: how long ago the refund that is to be taken back came to nothing."""
+
+    async def since(order_id: str, reversal_id: str) -> datetime | None:
+        return None if unwanted is None else NOW - unwanted
+
+    return Charging(cast(Any, processor), cast(Any, Clock()), since)
 
 
 @pytest.mark.parametrize(("hours", "charges"), [(1, 1), (19, 1), (20, 0), (30, 0)])
@@ -101,6 +106,20 @@ async def test_no_charge_is_repeated_when_its_key_may_be_forgotten(
         assert (outcome.settled, outcome.code) == (False, "not_charged")
     else:
         assert isinstance(outcome, Again)
+
+
+@pytest.mark.parametrize("seconds", [0, 59, 60, 600])
+async def test_what_a_failed_refund_leaves_to_take_back_is_not_charged(seconds: int) -> None:
+    processor = Unclear()
+    own = charging(processor, unwanted=timedelta(seconds=seconds))
+    outcome = await own.reverse(an_intent(asked=timedelta(hours=1)))
+    assert processor.charges == 0
+    if seconds < 60:  # the last try may be on its way
+        assert isinstance(outcome, Again)
+        assert outcome.at == NOW + timedelta(seconds=60 - seconds)
+    else:
+        assert isinstance(outcome, ReversalCharged)
+        assert (outcome.settled, outcome.code) == (False, "refund_failed")
 
 
 @pytest.mark.parametrize("hours", [0, 19, 40])
