@@ -32,12 +32,18 @@ def of_others(
     """(another approved return of the order, pieces that are its own); the rest stays here."""
     if own.standing is not Standing.APPROVED or not own.units:
         return
+    others = [
+        each
+        for each in draft.goods.others(own.return_id)
+        if each.standing is Standing.APPROVED and each.units
+    ]
+    if not others:  # by far the most: nothing has to be counted
+        return
     left = quantity - room(draft, own, sku)
-    for other in sorted(draft.goods.others(own.return_id), key=lambda each: each.return_id):
+    for other in sorted(others, key=lambda each: each.return_id):
         if left <= 0:
             return
-        if other.standing is Standing.APPROVED:
-            pieces = min(left, room(draft, other, sku))
-            if pieces > 0:
-                yield other, pieces
-                left -= pieces
+        pieces = min(left, room(draft, other, sku))
+        if pieces > 0:
+            yield other, pieces
+            left -= pieces
