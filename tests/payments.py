@@ -196,8 +196,24 @@ def an_assessment(
     )
 
 
+def paid_by_a_person(
+    return_id: str, refund_id: str, reference: str, *, order_id: str = "order-1"
+) -> tuple[OrderSnapshot, ReturnDecisionMade, RefundReleased]:
+    """A settled refund of an order's only payment, at whose processor nothing has happened."""
+    by_a_person: dict[str, Any] = {"method": "bank_transfer", "order_id": order_id}
+    release = a_release(return_id, refund_id, payment_id=None, reference="SEPA 1", **by_a_person)
+    order = an_order(a_payment(reference), order_id=order_id)
+    return order, a_decision(return_id, **by_a_person), release
+
+
 def a_reversal(
-    return_id: str, reversal_id: str, *, amount: int, consent: bool, order_id: str = "order-1"
+    return_id: str,
+    reversal_id: str,
+    *,
+    amount: int,
+    consent: bool,
+    order_id: str = "order-1",
+    payment_id: str | None = None,
 ) -> ReversalReleased:
     given = {"given_at": AT, "text": "yes"} if consent else None
     return ReversalReleased.model_validate(
@@ -208,6 +224,7 @@ def a_reversal(
             "amount": amount,
             "currency": "USD",
             "consent": given,
+            "payment_id": payment_id,
         }
     )
 

@@ -31,6 +31,7 @@ from tests.payments import (
     a_reversal,
     an_order,
     new_id,
+    paid_by_a_person,
 )
 from tests.waiting import wait_for
 
@@ -80,27 +81,24 @@ class Cell:
 
     def before(self) -> list[Message]:
         """What has happened before."""
-        order = an_order(a_payment(self.reference), order_id=self.order_id)
-        if not self.place.of_reversals:
-            return [order, a_decision(self.return_id, order_id=self.order_id)]
-        by_a_person = {"method": "bank_transfer", "order_id": self.order_id}
-        release = a_release(
-            self.return_id, self.refund_id, payment_id=None, reference="SEPA 1", **by_a_person
-        )
-        return [order, a_decision(self.return_id, **by_a_person), release]
+        named = {"order_id": self.order_id}
+        if self.place.of_reversals:
+            return [*paid_by_a_person(self.return_id, self.refund_id, self.reference, **named)]
+        order = an_order(a_payment(self.reference), **named)
+        return [order, a_decision(self.return_id, **named)]
 
     def trigger(self) -> Message:
         """What leads the process to the place."""
         if not self.place.of_reversals:
             return a_release(self.return_id, self.refund_id, order_id=self.order_id)
-        wanted = a_reversal(
+        return a_reversal(
             self.return_id,
             self.reversal_id,
             amount=REVERSED,
             consent=True,
             order_id=self.order_id,
+            payment_id="p1",
         )
-        return wanted.model_copy(update={"payment_id": "p1"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from tests.payments import (
     a_reversal,
     an_order,
     new_id,
+    paid_by_a_person,
 )
 from tests.waiting import wait_for
 
@@ -38,12 +39,8 @@ async def paid(payment: Drive, sandbox: Sandbox, *, behaviour: str) -> tuple[str
     """(return, payment reference) of a refund that a person paid: the processor did nothing yet."""
     reference, return_id = f"pi_{uuid4().hex}", new_id()
     sandbox.pay(reference, behaviour=behaviour)
-    await payment.send(an_order(a_payment(reference)))
-    await payment.send(a_decision(return_id, method="bank_transfer"))
-    release = a_release(
-        return_id, new_id(), method="bank_transfer", payment_id=None, reference="SEPA 1"
-    )
-    await payment.send(release)
+    for message in paid_by_a_person(return_id, new_id(), reference):
+        await payment.send(message)
     assert await payment.published(told.RefundSettled)
     return return_id, reference
 
@@ -58,8 +55,9 @@ async def test_whatever_the_processor_answers_a_reversal_is_charged_once(
     payment: Drive, sandbox: Sandbox, behaviour: str
 ) -> None:
     return_id, reference = await paid(payment, sandbox, behaviour=behaviour)
-    wanted = a_reversal(return_id, f"rv-{reference}", amount=5000, consent=True)
-    await payment.send(wanted.model_copy(update={"payment_id": "p1"}))
+    await payment.send(
+        a_reversal(return_id, f"rv-{reference}", amount=5000, consent=True, payment_id="p1")
+    )
     await wait(payment, 5)
     if behaviour == "pending":
         assert not await payment.published(told.ReversalSettled)
@@ -77,8 +75,9 @@ async def test_a_stored_500_is_told_as_not_charged_only_when_nothing_can_have_be
     payment: Drive, sandbox: Sandbox
 ) -> None:
     return_id, reference = await paid(payment, sandbox, behaviour="error_500_stored")
-    wanted = a_reversal(return_id, f"rv-{reference}", amount=5000, consent=True)
-    await payment.send(wanted.model_copy(update={"payment_id": "p1"}))
+    await payment.send(
+        a_reversal(return_id, f"rv-{reference}", amount=5000, consent=True, payment_id="p1")
+    )
     await wait(payment, 40)
     assert not await payment.published(told.ReversalRefused)
     for _ in range(3):

@@ -9,7 +9,7 @@ comes late, twice, in the wrong order or never, a dispute opens or closes, a ban
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -32,12 +32,9 @@ from services.payment.model import (
     SeenStatus,
 )
 from tests.payments import a_decision, a_release, a_void, an_order
+from tests.unit.payment.troubled import REFUND_ID, RETURN_ID, Troubled
 
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LEASE = timedelta(seconds=15)
 AMOUNT = 22200
-RETURN_ID = "11111111-1111-4111-8111-111111111111"
-REFUND_ID = "refund-1"
 CHAOS_STEPS = 25
 HEAL_STEPS_MAX = 400
 ENDED = FAILED_STATES | {RefundState.SETTLED}
@@ -136,25 +133,18 @@ class FakeProcessor:
                 self.events.append((each.reference, each.status))
 
 
-class World:
+class World(Troubled):
     def __init__(self, seed: int) -> None:
-        self.random = Random(seed)
-        self.now = START
+        super().__init__(seed)
         self.processor = FakeProcessor(self.random)
-        self.calm = False
-        self.effects: list[tuple[datetime, str, Any]] = []
         self.deadlines: dict[tuple[str, str], tuple[datetime, Any]] = {}
-        self.outcomes: list[Any] = []
         self.claims: set[tuple[int, int]] = set()
         self.standing_still: list[tuple[datetime, messages.SubmitRefund, PaymentLook]] = []
         self.accounts: dict[str, int] = {}
-        self.events: list[Message] = []
-        self.trouble = self.random.random()
-        """How ill this world is."""
-        order = orders.know(None, an_order(), Facts(now=self.now))
+        order = orders.know(None, an_order(), Facts(now=self.at))
         self.order: OrderMoney = order.state
         self.keep(order)
-        self.keep(reservation.decided(self.order, a_decision(RETURN_ID), Facts(now=self.now)))
+        self.keep(reservation.decided(self.order, a_decision(RETURN_ID), Facts(now=self.at)))
         self.handle(RELEASED)
 
     @property
@@ -163,16 +153,13 @@ class World:
 
     def handle(self, message: Message) -> None:
         decide = DECIDERS[type(message)]
-        self.keep(decide(self.order, message, Facts(now=self.now)))
+        self.keep(decide(self.order, message, Facts(now=self.at)))
 
     def keep(self, decision: MoneyDecision) -> None:
         """What a transaction stores."""
         self.order = decision.state
         self.events.extend(decision.events)
-        known = {id_ for _, id_, _ in self.effects}
-        for effect in decision.effects:
-            if effect.id not in known:
-                self.effects.append((effect.not_before or self.now, effect.id, effect.payload))
+        self.intend(decision.effects)
         for deadline in decision.deadlines:
             self.deadlines.pop((deadline.name, deadline.subject), None)
             if deadline.message is not None and deadline.at is not None:
@@ -195,8 +182,8 @@ class World:
         assert sum(used) == committed, (self.accounts, committed)
 
     def step(self) -> None:
-        self.now += timedelta(milliseconds=self.random.choice((0, 10, 300, 1000, 3000)))
-        self.processor.arrive(self.now)
+        self.at += timedelta(milliseconds=self.random.choice((0, 10, 300, 1000, 3000)))
+        self.processor.arrive(self.at)
         self.random.choice(
             (
                 self.carry_out,
@@ -213,23 +200,6 @@ class World:
             )
         )()
 
-    def carry_out(self) -> None:
-        due = [each for each in self.effects if each[0] <= self.now]
-        if not due:
-            return
-        chosen = self.random.choice(due)
-        self.effects.remove(chosen)
-        _, id_, payload = chosen
-        made = self.execute(payload)
-        if made is None or self.dies():
-            # Whoever carried it out is gone, with its answer; the lease brings it back.
-            self.effects.append((self.now + LEASE, id_, payload))
-        else:
-            self.outcomes.append(made)
-
-    def dies(self) -> bool:
-        return not self.calm and self.random.random() < 0.2 * self.trouble
-
     def execute(self, payload: Any) -> Message | None:
         """What an executor does; None: the process died in the middle."""
         match payload:
@@ -238,7 +208,7 @@ class World:
             case messages.CancelRefund():
                 return self.cancel(payload)
             case messages.LookUpRefund():
-                found = self.processor.look(self.now).refund(REFUND_ID)
+                found = self.processor.look(self.at).refund(REFUND_ID)
                 if payload.processor_reference is not None:
                     found = next(
                         each
@@ -246,10 +216,10 @@ class World:
                         if each.reference == payload.processor_reference
                     )
                 return messages.RefundSeen(
-                    order_id="order-1", refund_id=REFUND_ID, seen=found, looked_at=self.now
+                    order_id="order-1", refund_id=REFUND_ID, seen=found, looked_at=self.at
                 )
             case messages.LookAtPayment():
-                look = self.processor.look(self.now)
+                look = self.processor.look(self.at)
                 return messages.PaymentSeen(order_id="order-1", look=look, test=False)
         raise AssertionError(payload)
 
@@ -263,19 +233,19 @@ class World:
             each for each in self.processor.seen() if each.reference == intent.processor_reference
         )
         return messages.RefundSeen(
-            order_id="order-1", refund_id=REFUND_ID, seen=seen, looked_at=self.now
+            order_id="order-1", refund_id=REFUND_ID, seen=seen, looked_at=self.at
         )
 
     def submit(self, intent: messages.SubmitRefund) -> RefundSubmitted | None:
         """Look, then claim and submit: perhaps much later, when the lease is long lost."""
-        look = self.processor.look(self.now)
+        look = self.processor.look(self.at)
         there = look.refund(REFUND_ID)
         if there is not None:
             return self.result(intent, Result.SEEN, look, seen=there)
         if not self.calm and self.random.random() < 0.3 * self.trouble:
-            self.standing_still.append((self.now, intent, look))
+            self.standing_still.append((self.at, intent, look))
             return None
-        return self.claim(self.now, intent, look)
+        return self.claim(self.at, intent, look)
 
     def claim(
         self, began_at: datetime, intent: messages.SubmitRefund, look: PaymentLook
@@ -285,7 +255,7 @@ class World:
         self.claims.add((intent.attempt, intent.tries))
         if self.dies():
             return None
-        if self.now - began_at > LOOK_TRUSTED:
+        if self.at - began_at > LOOK_TRUSTED:
             return self.result(intent, Result.NOT_SENT, look)
         states = {each.state for each in look.disputes}
         if DisputeState.OPEN in states:
@@ -319,7 +289,7 @@ class World:
                 return self.result(intent, Result.NO_ANSWER, look)
             case "late":
                 wait = timedelta(seconds=self.random.uniform(0, ABSENCE_SECONDS_MIN - 0.1))
-                processor.on_the_way.append((self.now + wait, key))
+                processor.on_the_way.append((self.at + wait, key))
                 return self.result(intent, Result.NO_ANSWER, look)
             case "lost":
                 return self.result(intent, Result.NO_ANSWER, look)
@@ -349,12 +319,8 @@ class World:
             **more,
         )
 
-    def deliver_outcome(self) -> None:
-        if self.outcomes:
-            self.handle(self.outcomes.pop(self.random.randrange(len(self.outcomes))))
-
     def fire(self) -> None:
-        due = [key for key, (at, _) in self.deadlines.items() if at <= self.now]
+        due = [key for key, (at, _) in self.deadlines.items() if at <= self.at]
         if due:
             _, message = self.deadlines.pop(self.random.choice(due))
             self.handle(message)
@@ -397,15 +363,15 @@ class World:
         if self.processor.dispute is DisputeState.OPEN:
             self.processor.dispute = DisputeState.WON
         for _ in range(HEAL_STEPS_MAX):
-            self.now += timedelta(seconds=2)
-            self.processor.arrive(self.now)
+            self.at += timedelta(seconds=2)
+            self.processor.arrive(self.at)
             self.processor.drift()
-            while any(each[0] <= self.now for each in self.effects):
+            while any(each[0] <= self.at for each in self.effects):
                 self.carry_out()
             self.go_on()
             while self.outcomes:
                 self.deliver_outcome()
-            while any(at <= self.now for at, _ in self.deadlines.values()):
+            while any(at <= self.at for at, _ in self.deadlines.values()):
                 self.fire()
             if self.at_rest():
                 return

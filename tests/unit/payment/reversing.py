@@ -11,11 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from random import Random
+from datetime import datetime, timedelta
 from typing import Any
 
-from contracts.base import Message
 from contracts.decisions import ReversalReleased
 from contracts.payment import (
     LoyaltyReversed,
@@ -29,7 +27,13 @@ from services.payment.charging import RETRY, Charging
 from services.payment.decide import credit, orders, outcome, release, reservation, reversal
 from services.payment.decide.draft import Facts, MoneyDecision
 from services.payment.decide.rows import STORE_CREDIT
-from services.payment.messages import DebitKind, DebitStoreCredit, RefundSubmitted, Result
+from services.payment.messages import (
+    DebitKind,
+    DebitStoreCredit,
+    RefundSubmitted,
+    Result,
+    ReversalCharged,
+)
 from services.payment.model import (
     OrderMoney,
     PaymentFacts,
@@ -47,12 +51,10 @@ from services.payment.processors.port import (
     Verdict,
 )
 from tests.payments import a_decision, a_release, a_reversal, an_order
+from tests.unit.payment.troubled import REFUND_ID, RETURN_ID, Troubled
 
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LEASE = timedelta(seconds=15)
 KEY_KEPT = timedelta(hours=24)
 PAID, TAX, POINTS_REVERSED, POINTS_RESTORED = 22200, 1200, 200, 50
-RETURN_ID, REFUND_ID = "11111111-1111-4111-8111-111111111111", "refund-1"
 AMOUNTS = (1, 5000, 11100, 20000, 22200)
 CHAOS_STEPS = 30
 HEAL_STEPS_MAX = 400
@@ -153,22 +155,15 @@ class FakeProcessor:
         ]
 
 
-class World:
+class World(Troubled):
+    deaths = 0.3
+
     def __init__(self, seed: int) -> None:
-        self.random = Random(seed)
-        self.trouble = self.random.random()
-        """How ill this world is."""
-        self.at = START
-        self.calm = False
+        super().__init__(seed)
         self.processor = FakeProcessor(self)
         self.charging = Charging(self.processor, self, self.unwanted_since)  # type: ignore[arg-type]
         self.by_credit = self.random.random() < 0.4
         """Whether the refund was paid as store credit."""
-        self.effects: list[tuple[datetime, Any]] = []
-        """(due, ChargeReversal)"""
-        self.seen_effects: set[str] = set()
-        self.outcomes: list[messages.ReversalCharged] = []
-        self.events: list[Message] = []
         self.notes: dict[str, int] = {}
         self.credit = 0
         self.releases: list[ReversalReleased] = []
@@ -219,19 +214,14 @@ class World:
         held = [each for each in decision.postings if each.book == STORE_CREDIT]
         self.credit += sum(each.change for each in held)
         assert self.credit >= 0, "store credit is overdrawn"
-        for effect in decision.effects:
-            is_charge = isinstance(effect.payload, messages.ChargeReversal)
-            if is_charge and effect.id not in self.seen_effects:
-                self.seen_effects.add(effect.id)
-                self.effects.append((self.at, effect.payload))
+        self.intend(
+            each for each in decision.effects if isinstance(each.payload, messages.ChargeReversal)
+        )
 
     def fate(self) -> str:
         if self.random.random() > self.trouble:
             return "ok"
         return self.random.choice(("busy", "declined", "lost", "late", "after", "stored_500"))
-
-    def dies(self) -> bool:
-        return not self.calm and self.random.random() < 0.3 * self.trouble
 
     def step(self) -> None:
         self.at += timedelta(seconds=self.random.choice(PAUSES))
@@ -257,33 +247,18 @@ class World:
         else:
             number, amount = len(self.releases), self.random.choice(AMOUNTS)
             consent = self.random.random() < 0.9
-            wanted = a_reversal(RETURN_ID, f"rv-{number}", amount=amount, consent=consent)
-            wanted = wanted.model_copy(update={"payment_id": "p1"})
+            wanted = a_reversal(
+                RETURN_ID, f"rv-{number}", amount=amount, consent=consent, payment_id="p1"
+            )
             self.releases.append(wanted)
         self.keep(reversal.released(self.order, wanted, self.facts()))
 
-    def carry_out(self) -> None:
-        due = [each for each in self.effects if each[0] <= self.at]
-        if not due:
-            return
-        chosen = self.random.choice(due)
-        self.effects.remove(chosen)
-        if self.dies():
-            self.effects.append((self.at + LEASE, chosen[1]))
-            return
-        made = _run(self.charging.reverse(chosen[1]))
-        if self.dies():
-            # Whoever carried it out is gone, with its answer; the lease brings it back.
-            self.effects.append((self.at + LEASE, chosen[1]))
-        elif isinstance(made, Again):
-            self.effects.append((max(made.at, self.at), chosen[1]))
-        else:
-            self.outcomes.append(made)
+    def execute(self, payload: Any) -> ReversalCharged | Again:
+        made: ReversalCharged | Again = _run(self.charging.reverse(payload))
+        return made
 
-    def deliver_outcome(self) -> None:
-        if self.outcomes:
-            answer = self.outcomes.pop(self.random.randrange(len(self.outcomes)))
-            self.keep(reversal.charged(self.order, answer, self.facts()))
+    def handle(self, message: ReversalCharged) -> None:
+        self.keep(reversal.charged(self.order, message, self.facts()))
 
     def meddle(self) -> None:
         draw = self.random.random()
@@ -327,7 +302,7 @@ class World:
             self.at += timedelta(minutes=5)
             self.processor.arrive()
             self.processor.drift()
-            while any(at <= self.at for at, _ in self.effects):
+            while any(at <= self.at for at, *_ in self.effects):
                 self.carry_out()
             while self.outcomes:
                 self.deliver_outcome()
