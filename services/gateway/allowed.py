@@ -13,6 +13,11 @@ from services.gateway.model import RefundState, View
 
 FINAL = frozenset({Status.REJECTED, Status.CANCELLED, Status.EXPIRED, Status.SETTLED})
 UNDER_WAY = frozenset({Status.IN_TRANSIT, Status.PHYSICALLY_RECEIVED, Status.QUALITY_CHECK})
+APPROVED = UNDER_WAY | {
+    Status.AWAITING_PHYSICAL_RECEIPT, Status.PENDING_SETTLEMENT, Status.SETTLEMENT_FAILED,
+    Status.SETTLED,
+}  # fmt: skip
+"""Statuses that a return has only once it was approved."""
 UNDER_REVIEW = frozenset({Status.AWAITING_REVIEW, Status.SETTLEMENT_FAILED})
 OTHER_METHOD_NEEDED = frozenset(
     {EscalationReason.PAYMENT_NOT_REFUNDABLE, EscalationReason.SETTLEMENT_FAILED}
@@ -49,16 +54,20 @@ def why_no_settlement(view: View, method: ChosenMethod) -> str | None:
         return "no replacement is out of stock: there is nothing to wait for"
     if view.replacement_failed or now is Status.SETTLEMENT_FAILED:
         return None
-    if now is Status.AWAITING_REVIEW and _escalated_for_another_method(view):
-        return None
+    if now is Status.AWAITING_REVIEW:
+        return _why_no_other_method(view)
     return f"the return is {now}: no other settlement is to be chosen"
 
 
-def _escalated_for_another_method(view: View) -> bool:
-    """A decision that is not seen yet is given the benefit of the doubt."""
+def _why_no_other_method(view: View) -> str | None:
+    """Only what was approved; a decision that is not seen yet is given the benefit of the doubt."""
     if view.decision is None or view.decision.escalation is None:
-        return True
-    return view.decision.escalation.reason in OTHER_METHOD_NEEDED
+        return None
+    if view.decision.escalation.reason not in OTHER_METHOD_NEEDED:
+        return "the return is under review: no other settlement is to be chosen"
+    if not any(change.status in APPROVED for change in view.changes):
+        return "the return is not approved yet: a person decides first, also how it is paid"
+    return None
 
 
 def why_no_reversal(view: View) -> str | None:

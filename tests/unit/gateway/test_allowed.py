@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from contracts.decisions import EscalationReason, ReturnDecisionMade
 from contracts.lifecycle import Party, ReturnStatusChanged, Status
 from contracts.requests import ChosenMethod, Method
 from services.gateway import allowed
 from services.gateway.model import Goods, Refund, RefundState, View
+from tests.integration.gateway.door import a_decision
 
+RETURN_ID = "7d6f3f0a-5b0c-4a7e-9a55-0c2b1c6f7a10"
 NOW = datetime(2026, 3, 14, 10, tzinfo=UTC)
 STATUSES = [status for status in Status if status is not Status.UNKNOWN]
 
@@ -34,7 +37,7 @@ REVERSAL = {Status.SETTLED}
 
 def a_view(status: Status, **changes: object) -> View:
     change = ReturnStatusChanged(
-        return_id="7d6f3f0a-5b0c-4a7e-9a55-0c2b1c6f7a10",
+        return_id=RETURN_ID,
         number=1,
         status=status,
         waiting_on=Party.NONE,
@@ -43,6 +46,14 @@ def a_view(status: Status, **changes: object) -> View:
     )
     view = View(return_id=change.return_id, requested_at=NOW, changes=(change,))
     return view.model_copy(update=changes)
+
+
+def escalated(reason: EscalationReason) -> ReturnDecisionMade:
+    made = a_decision(RETURN_ID, "escalated")
+    assert made.escalation is not None
+    return made.model_copy(
+        update={"escalation": made.escalation.model_copy(update={"reason": reason})}
+    )
 
 
 def a_refund(state: RefundState) -> Refund:
@@ -74,6 +85,19 @@ def test_what_was_paid_may_be_asked_back_whatever_the_status() -> None:
     pending = a_view(Status.AWAITING_REVIEW, refunds=(a_refund(RefundState.SUBMITTING),))
     assert allowed.why_no_reversal(paid) is None
     assert allowed.why_no_reversal(pending)
+
+
+def test_another_method_is_chosen_for_what_was_approved_not_in_place_of_the_person() -> None:
+    disputed = a_view(
+        Status.AWAITING_REVIEW, decision=escalated(EscalationReason.PAYMENT_NOT_REFUNDABLE)
+    )
+    assert "person" in str(allowed.why_no_settlement(disputed, ChosenMethod.STORE_CREDIT))
+    before = disputed.changes[0].model_copy(update={"status": Status.AWAITING_PHYSICAL_RECEIPT})
+    later = disputed.changes[0].model_copy(update={"number": 2})
+    approved_before = disputed.model_copy(update={"changes": (before, later)})
+    assert allowed.why_no_settlement(approved_before, ChosenMethod.STORE_CREDIT) is None
+    late = a_view(Status.AWAITING_REVIEW, decision=escalated(EscalationReason.OUTSIDE_WINDOW))
+    assert allowed.why_no_settlement(late, ChosenMethod.STORE_CREDIT)
 
 
 def test_waiting_is_a_choice_only_for_a_replacement_out_of_stock() -> None:
