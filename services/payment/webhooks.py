@@ -75,15 +75,23 @@ def _parts(header: str) -> tuple[int, list[str]]:
 
 
 def read(body: bytes) -> WebhookReceived | None:
-    """What an event says; None for a type that does not concern refunds. Raises Refused."""
+    """What an event says; None for a type that does not concern refunds. Raises Refused.
+
+    What nobody asked for is no fault of the sender's: refused, Stripe would repeat it for days and
+    then send nothing any more.
+    """
     try:
         event = json.loads(body)
         type_, object_ = event["type"], event["data"]["object"]
         if event.get("object", "event") != "event" or not isinstance(object_, dict):
             raise Refused("malformed", "this is no event")
+        if not isinstance(type_, str):
+            raise Refused("wrong_type", "an event's type is a name")
         object_type = OBJECT_TYPES.get(type_)
         if object_type is None:
             return None
+        if object_.get("object", object_type) != object_type:
+            raise Refused("wrong_type", f"a {type_} is about a {object_type}")
         return _event(event, object_, object_type, hashlib.sha256(body).hexdigest())
     except Refused:
         raise

@@ -86,6 +86,9 @@ async def test_what_is_not_a_genuine_event_is_refused_and_leaves_nothing(serve: 
             await post(served, b'{"type": "refund.updated"}'),
             await post(served, an_event(data={"object": "re_1"})),
             await post(served, an_event(data={"object": {"id": 7}})),
+            await post(served, an_event(type=7)),
+            await post(served, an_event(type=["refund.updated"])),
+            await post(served, an_event(data={"object": {"id": "ch_1", "object": "charge"}})),
             await post(served, an_event(pad="x" * webhooks.BODY_BYTES_MAX)),
             await served.client.post("/webhooks/stripe", content=body),
             *[
@@ -114,7 +117,8 @@ async def test_what_is_not_a_genuine_event_is_refused_and_leaves_nothing(serve: 
             assert answer.headers["content-type"].startswith("application/problem+json")
         assert await stored(served) == 0
         metrics = (await served.client.get("/metrics")).text
-        assert 'payment_webhooks_total{outcome="forged"}' in metrics
+        for outcome in ("forged", "old", "oversized", "malformed", "unsigned", "wrong_type"):
+            assert f'payment_webhooks_total{{outcome="{outcome}"}}' in metrics
 
 
 async def test_every_live_secret_opens_the_door_and_the_same_event_counts_once(
