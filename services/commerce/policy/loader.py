@@ -65,7 +65,7 @@ class PolicyRefused(Exception):
         return [
             f"{self.name}:{each.line}: {each.message}"
             if each.line
-            else f"{each.field}: {each.message}"
+            else f"{each.field}: {each.message}".removeprefix(": ")
             for each in self.problems
         ]
 
@@ -92,7 +92,7 @@ def from_text(text: str, name: str) -> Policy:
     except PolicyRefused as refused:
         placed = sorted(
             (
-                Problem(each.path, each.message, _line_of(root, each.path))
+                Problem(each.path, each.message, each.line or _line_of(root, each.path))
                 for each in refused.problems
             ),
             key=lambda each: each.line,
@@ -258,12 +258,23 @@ def _constructed(root: yaml.Node) -> object:
     try:
         return reader.construct_document(root)
     except (yaml.YAMLError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        path_line = mark.line + 1 if mark else root.start_mark.line + 1
+        mark = getattr(error, "problem_mark", None) or _no_value(root).start_mark
         said = getattr(error, "problem", None) or str(error)
-        raise PolicyRefused((Problem((), f"cannot be read: {said}", path_line),)) from error
+        said = f"cannot be read: {said}; write a plain value, in quotes if it is a text"
+        raise PolicyRefused((Problem((), said, mark.line + 1),)) from error
     finally:
         reader.dispose()
+
+
+def _no_value(root: yaml.Node) -> yaml.Node:
+    """The first part that says no value, such as the 99th of a month; `root` if each does."""
+    for node in _walk(root):
+        if isinstance(node, yaml.ScalarNode):
+            try:
+                _Reader("").construct_document(node)
+            except ValueError:
+                return node
+    return root
 
 
 def _line_of(root: yaml.Node, path: Path) -> int:

@@ -289,8 +289,9 @@ class Policy(Strict):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of everything the policy says."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """A hash of everything the policy says, and of which settings its rules name."""
+        named = [sorted(rule.set.named()) for rule in self.rules]
+        return hashlib.sha256(f"{self.model_dump_json()}\n{named}".encode()).hexdigest()
 
     @cached_property
     def rulebook(self) -> Rulebook:

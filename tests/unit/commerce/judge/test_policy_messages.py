@@ -175,8 +175,8 @@ def test_files_that_cannot_be_read_say_why_and_all_of_a_folder_are_named(tmp_pat
     with pytest.raises(PolicyRefused) as refused:
         source.read_versions(tmp_path)
     assert str(refused.value).splitlines() == [
-        f": {bad}:1: `version` is missing: add `version: …`",
-        f": {binary}:1: is not UTF-8; save it as UTF-8",
+        f"{bad}:1: `version` is missing: add `version: …`",
+        f"{binary}:1: is not UTF-8; save it as UTF-8",
     ]
     with pytest.raises(PolicyRefused) as refused:
         source.read(tmp_path / "missing.yaml")
