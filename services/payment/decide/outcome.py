@@ -28,6 +28,8 @@ from services.payment.transitions import Event, Impossible
 CANCELED = "canceled"
 RETRY_SECONDS_MIN = 1
 RETRY_SECONDS_MAX = 60
+WISHED_SECONDS_MAX = 3600
+"""A processor that wants to be left alone longer than that is asked all the same (Retry-After)."""
 EVENT_OF = {
     SeenStatus.PENDING: Event.TAKEN,
     SeenStatus.SUCCEEDED: Event.SUCCEEDED,
@@ -273,8 +275,9 @@ def _try_again(draft: Draft, refund: Refund, message: messages.RefundSubmitted) 
     if not trusted:
         changes = {"attempt": refund.attempt + 1, "tries": 1, "key_at": draft.now}
     again = draft.keep(refund.model_copy(update=changes))
-    wait = message.retry_seconds or min(RETRY_SECONDS_MIN << refund.tries, RETRY_SECONDS_MAX)
-    wait = min(max(wait, RETRY_SECONDS_MIN), RETRY_SECONDS_MAX)
+    own = min(RETRY_SECONDS_MIN << refund.tries, RETRY_SECONDS_MAX)
+    wished = min(message.retry_seconds or 0, WISHED_SECONDS_MAX)
+    wait = max(wished or own, RETRY_SECONDS_MIN)
     jitter = timedelta(milliseconds=int(refund.refund_id.encode().hex()[-3:], 16) % 500)
     draft.submit(again, not_before=draft.now + timedelta(seconds=wait) + jitter)
 
