@@ -67,6 +67,7 @@ integration: setup ## The integration tests: on containers where an engine answe
 	fi
 
 chaos: setup ## Break the running system in every way, without pause; then compare all books (MINUTES=n SEED=x DRAIN=seconds)
+	@$(BIN)/python -m pytest -q tests/chaos
 	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(DRAIN),--drain $(DRAIN))
 
 simulate: setup ## Seeds of the simulation: faults at every place, invariants after every step (SEEDS=n or SEED=x)

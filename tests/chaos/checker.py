@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 import httpx
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tests.blackbox.world import Json
 from tests.chaos.wanted import REFUND, Case
 from tests.chaos.world import AGENTS, World
 
 PAGE = 200
-SILENT_MILLISECONDS = 3000
-COMMERCE = "SELECT return_id, status FROM returns"
+POLL_MILLISECONDS = 1000
+SETTLED = "returns.RefundSettled.v1"
+STATUSES = ("commerce", "gateway")
+STATUS = "SELECT return_id, status FROM returns"
 GOODS = "SELECT return_id, array_agg(DISTINCT state) AS states FROM units GROUP BY return_id"
 # The latest move of each refund, of those that ever settled for good.
 REFUNDED = """
@@ -25,9 +28,19 @@ SELECT return_id, sum(amount)::bigint AS amount FROM refund_intents AS intent WH
     SELECT state FROM refund_moves WHERE refund_id = intent.refund_id ORDER BY seq DESC LIMIT 1
 ) = 'settled' GROUP BY return_id
 """
-LEFT = "SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT count(*) FROM quarantine) AS aside"
+OUTBOX = "SELECT count(*) AS outbox FROM outbox"
+QUARANTINE = "SELECT count(*) AS aside FROM quarantine"
 OPEN_MONEY = "SELECT payment_id FROM payment_balances WHERE pending <> 0 OR unknown <> 0"
 SIGNS = {"refund": 1, "refund_failed": -1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """A message of a topic."""
+
+    id: str
+    type: str
+    body: Json
 
 
 async def rows(world: World, service: str, statement: str) -> list[Any]:
@@ -55,50 +68,76 @@ async def seen(world: World) -> dict[str, Json]:
 async def book(world: World) -> dict[str, list[Json]]:
     """The processor's movements of money, by payment."""
     async with httpx.AsyncClient(timeout=30) as client:
-        entries = (await client.get(f"{world.url('sandbox')}/sandbox/book")).json()["entries"]
+        answer = await client.get(f"{world.url('sandbox')}/sandbox/book")
     found: dict[str, list[Json]] = defaultdict(list)
-    for entry in entries:
+    for entry in answer.raise_for_status().json()["entries"]:
         found[entry["reference"]].append(entry)
     return found
 
 
-async def undrained(world: World, cases: Sequence[Case]) -> list[str]:
-    """What has not reached its end yet: cheap, for waiting."""
-    shown, moved = await seen(world), await book(world)
-    return [
-        f"{case.kind.name} {case.return_id}: {_standing(shown.get(case.return_id))}"
-        for case in cases
-        if shown.get(case.return_id, {}).get("status") != case.kind.ends
-        or [entry["kind"] for entry in moved[case.reference]] != list(case.kind.book)
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What the processor and the stores hold at one moment.
+
+    `statuses` and `refunded` (minor units) by return, the former for each service that has them;
+    `open_money` are payments with a refund whose end is not known; `left` is what each service
+    has not published yet.
+    """
+
+    book: Mapping[str, Sequence[Json]]
+    statuses: Mapping[str, Mapping[str, str]]
+    refunded: Mapping[str, int]
+    goods: Mapping[str, Sequence[str]]
+    open_money: Sequence[str]
+    left: Mapping[str, int]
 
 
-def _standing(view: Json | None) -> str:
-    if view is None:
-        return "unknown"
-    reason = ((view.get("decision") or {}).get("escalation") or {}).get("reason")
-    history = [f"{entry['at'][11:19]} {entry['status']}" for entry in view["timeline"]]
-    return f"{reason or view['explanation']} ({', '.join(history)})"
+async def held(world: World) -> Held:
+    statuses, left = {}, {}
+    for service in STATUSES:
+        found = await rows(world, service, STATUS)
+        statuses[service] = {row["return_id"]: row["status"] for row in found}
+    for service in AGENTS:
+        [counted] = await rows(world, service, OUTBOX)
+        left[service] = counted["outbox"]
+    refunded = await rows(world, "payment", REFUNDED)
+    return Held(
+        book=await book(world),
+        statuses=statuses,
+        refunded={row["return_id"]: row["amount"] for row in refunded},
+        goods={row["return_id"]: row["states"] for row in await rows(world, "fulfillment", GOODS)},
+        open_money=[row["payment_id"] for row in await rows(world, "payment", OPEN_MONEY)],
+        left=left,
+    )
+
+
+def unlike(cases: Sequence[Case], found: Held) -> list[str]:
+    """Where processor and stores do not hold what the returns' numbers say, in words."""
+    wrong: list[str] = []
+    for case in cases:
+        wrong += _of_book(case, found.book.get(case.reference, ()))
+    for service, statuses in found.statuses.items():
+        wrong += [
+            f"{service}: {case.kind.name} {case.return_id} is {statuses.get(case.return_id)}"
+            for case in cases
+            if statuses.get(case.return_id) != case.kind.ends
+        ]
+    wrong += _of_refunds(cases, found.refunded)
+    wrong += _of_goods(cases, found.goods)
+    wrong += [f"open money of {payment}" for payment in found.open_money]
+    wrong += [f"{service}: {each} not published" for service, each in found.left.items() if each]
+    return wrong
 
 
 async def wrong(world: World, cases: Sequence[Case]) -> list[str]:
     """Everything that is not as it must be, in words."""
-    found: list[str] = []
-    moved = await book(world)
-    for case in cases:
-        found += _of_book(case, moved[case.reference])
-    found += _of_gateway(cases, await seen(world))
-    for service, statement in (("commerce", COMMERCE), ("payment", REFUNDED)):
-        held = {row["return_id"]: row[1] for row in await rows(world, service, statement)}
-        found += _of_store(service, cases, held)
-    found += _of_goods(cases, await rows(world, "fulfillment", GOODS))
+    found = unlike(cases, await held(world))
+    found += of_gateway(cases, await seen(world))
     for service in AGENTS:
-        [left] = await rows(world, service, LEFT)
-        found += [f"{service}: {left['outbox']} not published"] if left["outbox"] else []
-        found += [f"{service}: {left['aside']} in quarantine"] if left["aside"] else []
-    found += [f"open money of {row[0]}" for row in await rows(world, "payment", OPEN_MONEY)]
-    found += [each async for each in _of_topics(world, cases)]
-    return found
+        [aside] = await rows(world, service, QUARANTINE)
+        found += [f"{service}: {aside['aside']} in quarantine"] if aside["aside"] else []
+    lifecycle = await records(world, "returns.lifecycle")
+    return [*found, *of_topics(cases, lifecycle, await records(world, "payment.events"))]
 
 
 def _of_book(case: Case, entries: Sequence[Json]) -> Iterator[str]:
@@ -112,7 +151,7 @@ def _of_book(case: Case, entries: Sequence[Json]) -> Iterator[str]:
         yield f"book: {case.return_id} has a refund of another return"
 
 
-def _of_gateway(cases: Sequence[Case], shown: Mapping[str, Json]) -> Iterator[str]:
+def of_gateway(cases: Sequence[Case], shown: Mapping[str, Json]) -> Iterator[str]:
     for case in cases:
         view = shown.get(case.return_id)
         if view is None:
@@ -126,38 +165,33 @@ def _of_gateway(cases: Sequence[Case], shown: Mapping[str, Json]) -> Iterator[st
             yield f"gateway: {case.return_id} waits on {view['waiting_on']} for ever"
 
 
-def _of_store(service: str, cases: Sequence[Case], held: Mapping[str, Any]) -> Iterator[str]:
+def _of_refunds(cases: Sequence[Case], refunded: Mapping[str, int]) -> Iterator[str]:
     for case in cases:
-        settled = REFUND if case.kind.ends == "settled" else None
-        expected = case.kind.ends if service == "commerce" else settled
-        if held.get(case.return_id) != expected:
-            yield f"{service}: {case.kind.name} {case.return_id} is {held.get(case.return_id)}"
+        if refunded.get(case.return_id) != (REFUND if case.kind.ends == "settled" else None):
+            paid = refunded.get(case.return_id)
+            yield f"payment: {case.kind.name} {case.return_id} has settled {paid}"
 
 
-def _of_goods(cases: Sequence[Case], found: Sequence[Any]) -> Iterator[str]:
-    states = {row["return_id"]: row["states"] for row in found}
+def _of_goods(cases: Sequence[Case], states: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for case in cases:
-        if case.kind.comes_back and states.get(case.return_id) != ["restocked"]:
+        if case.kind.comes_back and list(states.get(case.return_id, ())) != ["restocked"]:
             yield f"fulfillment: {case.kind.name} {case.return_id} is {states.get(case.return_id)}"
 
 
-async def _of_topics(world: World, cases: Sequence[Case]) -> AsyncIterator[str]:
-    """Every message once by its id, every change numbered without gaps, the last one the end."""
+def of_topics(
+    cases: Sequence[Case], lifecycle: Sequence[Told], events: Sequence[Told]
+) -> Iterator[str]:
+    """Every change numbered without gaps, the last one the end; each refund settled once.
+
+    The same message may be in a topic more than once: its id says so.
+    """
     changes: dict[str, dict[int, Json]] = defaultdict(dict)
-    settled: Counter[str] = Counter()
-    seen_ids: set[bytes] = set()
-    async for record in _records(world, "returns.lifecycle", "payment.events"):
-        headers = dict(record.headers)
-        if headers["ce_id"] in seen_ids:
-            continue
-        seen_ids.add(headers["ce_id"])
-        body = json.loads(record.value)
-        if record.topic == "returns.lifecycle":
-            if body["number"] in changes[body["return_id"]]:
-                yield f"lifecycle: {body['return_id']} has two changes {body['number']}"
-            changes[body["return_id"]][body["number"]] = body
-        elif headers["ce_type"] == b"returns.RefundSettled.v1":
-            settled[body["return_id"]] += 1
+    for told in _once(lifecycle):
+        numbered = changes[told.body["return_id"]]
+        if told.body["number"] in numbered:
+            yield f"lifecycle: {told.body['return_id']} has two changes {told.body['number']}"
+        numbered[told.body["number"]] = told.body
+    settled = Counter(told.body["return_id"] for told in _once(events) if told.type == SETTLED)
     for case in cases:
         numbered = changes[case.return_id]
         if sorted(numbered) != list(range(1, len(numbered) + 1)):
@@ -168,20 +202,35 @@ async def _of_topics(world: World, cases: Sequence[Case]) -> AsyncIterator[str]:
             yield f"payment.events: {case.return_id} settled {settled[case.return_id]} times"
 
 
+def _once(told: Sequence[Told]) -> Iterable[Told]:
+    return {each.id: each for each in reversed(told)}.values()
+
+
 def _settlements(case: Case) -> tuple[int, ...]:
     """How often it may have settled. Of one that came back soon, nobody may have seen that."""
     return {(): (0,), ("refund",): (1,)}.get(case.kind.book, (0, 1))
 
 
-async def _records(world: World, *topics: str) -> AsyncIterator[Any]:
-    consumer = AIOKafkaConsumer(
-        *topics, bootstrap_servers=world.bootstrap, auto_offset_reset="earliest"
-    )
+async def records(world: World, topic: str) -> list[Told]:
+    """All that a topic holds now."""
+    found: list[Told] = []
+    consumer = AIOKafkaConsumer(bootstrap_servers=world.bootstrap)
     await consumer.start()
     try:
-        while batches := await consumer.getmany(timeout_ms=SILENT_MILLISECONDS):
-            for batch in batches.values():
-                for record in batch:
-                    yield record
+        partitions = await consumer.partitions_for_topic(topic)
+        places = [TopicPartition(topic, each) for each in partitions]
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        ends = await consumer.end_offsets(places)
+        while any([await consumer.position(each) < ends[each] for each in places]):
+            for batch in (await consumer.getmany(timeout_ms=POLL_MILLISECONDS)).values():
+                found += [_told(record) for record in batch]
     finally:
         await consumer.stop()
+    return found
+
+
+def _told(record: Any) -> Told:
+    headers = dict(record.headers)
+    body = json.loads(record.value)
+    return Told(id=headers["ce_id"].decode(), type=headers["ce_type"].decode(), body=body)

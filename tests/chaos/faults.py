@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from services.ops.stack import SERVICES
+from tests.chaos import volume
 from tests.chaos.world import AGENTS, World
 
 RECOVERY_SECONDS_MAX = 90.0
@@ -31,6 +32,7 @@ CHECKPOINTS = {
 
 Fault = Callable[[World, Random], Awaitable[str]]
 """Does it and undoes it; what was done, for the log."""
+Say = Callable[[str], None]
 
 
 async def kill_at_random(world: World, chance: Random) -> str:
@@ -122,6 +124,13 @@ async def delay(world: World, chance: Random) -> str:
     return between
 
 
+async def fill_the_disk(world: World, chance: Random) -> str:
+    """Nothing more can be written where one service's tables lie."""
+    with volume.full(world.volume):
+        await asyncio.sleep(chance.uniform(*HANGS_SECONDS))
+    return f"{volume.SERVICE}'s tables"
+
+
 def faketime_library() -> Path | None:
     """libfaketime, where the machine has it."""
     found = sorted(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"))
@@ -158,18 +167,20 @@ FAULTS: Mapping[str, Fault] = {
     "half-open connection": half_open,
     "delayed connection": delay,
     "clock skew": skew_the_clock,
+    "disk full": fill_the_disk,
 }
 
 
-def missing() -> dict[str, str]:
+def missing(world: World) -> dict[str, str]:
     """Fault -> why this machine does not allow it."""
-    return {} if faketime_library() is not None else {"clock skew": "libfaketime is not installed"}
+    found = {} if faketime_library() else {"clock skew": "libfaketime is not installed"}
+    return found | ({"disk full": world.no_volume} if world.no_volume else {})
 
 
 class Storm:
     """Fault after fault until its time is over; `recoveries` in seconds by fault."""
 
-    def __init__(self, world: World, chance: Random, say: Callable[[str], None]) -> None:
+    def __init__(self, world: World, chance: Random, say: Say) -> None:
         self.world, self.chance, self.say = world, chance, say
         self.recoveries: dict[str, list[float]] = defaultdict(list)
 
@@ -180,7 +191,7 @@ class Storm:
         waiting: list[str] = []
         while time.monotonic() < until:
             if not waiting:
-                waiting = sorted(FAULTS.keys() - missing().keys())
+                waiting = sorted(FAULTS.keys() - missing(self.world).keys())
                 self.chance.shuffle(waiting)
             name = waiting.pop()
             what = await FAULTS[name](self.world, self.chance)

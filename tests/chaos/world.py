@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,9 +21,12 @@ from services.ops.embedded.kafka import Kafka
 from services.ops.embedded.topics import all_topics
 from services.ops.stack import SERVICES, WITH_A_STORE
 from services.ops.supervisor import Supervisor
+from tests.chaos import volume
 from tests.proxies import Proxy, proxied
 
 READY_POLL_SECONDS = 0.1
+OBEY_SECONDS_MAX = 20.0
+RECOVER_SECONDS = 60.0
 AGENTS = WITH_A_STORE
 CALLS = {
     "payment": ("SANDBOX_URL", "sandbox"),
@@ -36,11 +40,13 @@ CALLS = {
 class World:
     """`proxies` by the two parties; `supervisors` by service, each with its own environment.
 
-    `ends_at`, by the monotonic clock: no fault lasts longer.
+    `ends_at`, by the monotonic clock: no fault lasts longer. `no_volume`: why no disk can be full.
     """
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.volume = home / "volume"
+        self.no_volume = volume.mount(self.volume)
         self.said: list[str] = []
         self.ends_at = math.inf
         self.ports = {service: processes.free_port() for service in SERVICES}
@@ -48,7 +54,7 @@ class World:
         self.supervisors: dict[str, Supervisor] = {}
         self.databases: dict[str, str] = {}
         self.kafka: Kafka
-        self.postgres: postgres.Server
+        self.postgres: postgres.Started
 
     def url(self, service: str) -> str:
         return f"http://127.0.0.1:{self.ports[service]}"
@@ -68,17 +74,22 @@ class World:
 
     async def restart_kafka(self, number: signal.Signals) -> None:
         self.kafka.process.send_signal(number)
-        await asyncio.to_thread(self.kafka.process.wait)
+        await _ended(self.kafka.process)
         self.kafka.start_again()  # in this thread: a child dies with the thread that started it
         await asyncio.to_thread(self.kafka.wait_until_ready)
 
     async def restart_postgres(self, number: signal.Signals) -> None:
         """SIGQUIT is PostgreSQL's immediate mode: it recovers from its log, as after a crash."""
         self.postgres.process.send_signal(number)
-        await asyncio.to_thread(self.postgres.process.wait)
-        self.postgres = postgres.start(
+        await _ended(self.postgres.process)
+        self.postgres = postgres.launch(
             self.home / "postgres", durable=True, port=self.postgres.port
         )
+        # Not here: the proxies would stand still for as long as it recovers.
+        await asyncio.to_thread(postgres.wait_until_ready, self.postgres, seconds=RECOVER_SECONDS)
+
+    async def stop_services(self) -> None:
+        await asyncio.gather(*(each.stop() for each in self.supervisors.values()))
 
     async def is_ready(self, client: httpx.AsyncClient) -> bool:
         """Whether every agent says that it can work."""
@@ -102,11 +113,22 @@ class World:
         return time.monotonic() - began
 
 
+async def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Until it is over; one that does not obey is killed."""
+    until = time.monotonic() + OBEY_SECONDS_MAX
+    while process.poll() is None:
+        if time.monotonic() > until:
+            process.kill()
+        await asyncio.sleep(READY_POLL_SECONDS)
+
+
 @asynccontextmanager
 async def running(home: Path) -> AsyncIterator[World]:
     """Everything, ready, for the length of a block."""
     world = World(home)
     async with AsyncExitStack() as stack:
+        if world.no_volume is None:
+            stack.callback(volume.unmount, world.volume)
         broker_port = processes.free_port()
         everybody = await stack.enter_async_context(proxied("127.0.0.1", broker_port))
         world.proxies["everybody and the broker"] = everybody
@@ -116,12 +138,12 @@ async def running(home: Path) -> AsyncIterator[World]:
         stack.callback(lambda: postgres.stop(world.postgres))
         await asyncio.to_thread(world.kafka.wait_until_ready)
         await asyncio.to_thread(world.kafka.create_topics, all_topics())
+        stack.push_async_callback(world.stop_services)
         for service in SERVICES:
             environment = await _environment(world, service, stack)
             supervisor = Supervisor(environment, home / "logs", say=world.said.append)
             world.supervisors[service] = supervisor
             await supervisor.start(service)
-            stack.push_async_callback(supervisor.stop)
         for service in SERVICES:
             await world.supervisors[service].wait_until_ready({service: world.url(service)})
         yield world
@@ -140,6 +162,8 @@ async def _environment(world: World, service: str, stack: AsyncExitStack) -> dic
     found.pop("RETURNS_API_KEYS_FILE", None)
     if service in WITH_A_STORE:
         database = world.postgres.provide(service)
+        if service == volume.SERVICE and world.no_volume is None:
+            volume.hold(world.volume, world.postgres, database)
         migrate(service, database.migration_url, role_of(database.runtime_url))
         world.databases[service] = database.runtime_url
         proxy = await stack.enter_async_context(proxied("127.0.0.1", world.postgres.port))

@@ -1,8 +1,9 @@
 """`python -m tests.hostile.latency_http`: what a caller feels of hostile callers; a measurement.
 
 One caller sends good requests one after the other, to the gateway and to payment's webhook, on real
-stores: alone, beside two who send good ones without pause, and beside two who send the corpus
-without pause. What hostile callers cost is the difference between the last two.
+stores: alone, beside two who send good ones, and beside two who send the corpus. The neighbours are
+processes of their own, and call equally often. What hostile callers cost is the difference between
+the last two.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import json
 import logging
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import cycle
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -31,8 +34,11 @@ from tests.stores import Stores
 
 CALLS = 300
 NEIGHBOURS = 2
+EVERY_SECONDS = 0.05
+"""Between two calls of a neighbour, however long each takes; what is late is not made up for."""
 
 Act = Callable[[httpx.Client], None]
+PROCESSES = get_context("spawn")
 
 
 def asks_for_a_return(client: httpx.Client) -> None:
@@ -52,66 +58,85 @@ def delivers_a_webhook(client: httpx.Client) -> None:
 GOOD: dict[str, Act] = {"gateway": asks_for_a_return, "payment": delivers_a_webhook}
 
 
-def attacks(face: Face) -> Act:
+def attacks(name: str) -> Act:
     """Sends the next file of the corpus, whatever is answered."""
-    corpus = cycle(cases(f"http/{face.name}"))
+    corpus = cycle([(case, case.body()) for case in cases(f"http/{name}")])
 
     def act(client: httpx.Client) -> None:
-        case = next(corpus)
+        case, body = next(corpus)
         method, path = case.call
         headers = [(name.encode(), value) for name, value in case.headers]
         with suppress(httpx.TransportError):
-            client.request(method, path, content=case.body(), headers=headers)
+            client.request(method, path, content=body, headers=headers)
 
     return act
 
 
+ACTS: dict[str, Callable[[str], Act]] = {"good": GOOD.__getitem__, "hostile": attacks}
+
+
+def call(who: str, name: str, url: str, ready: Event, over: Event, calls: Any) -> None:
+    """A neighbour, until it is over; `calls` counts."""
+    act = ACTS[who](name)
+    limits = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(base_url=url, timeout=20, limits=limits) as client:
+        ready.set()
+        due = time.monotonic()
+        while not over.wait(max(due - time.monotonic(), 0)):
+            act(client)
+            with calls.get_lock():
+                calls.value += 1
+            due = max(due + EVERY_SECONDS, time.monotonic())
+
+
 @contextmanager
-def beside(face: Face, acts: list[Act]) -> Iterator[None]:
-    """Callers who go on without pause, each from a thread, for the length of a block."""
-    over = threading.Event()
-
-    def call(act: Act) -> None:
-        with face.client() as client:
-            while not over.is_set():
-                act(client)
-
-    threads = [threading.Thread(target=call, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
+def beside(face: Face, who: str | None) -> Iterator[Any]:
+    """Callers who go on for the length of a block; the number of their calls."""
+    over, calls = PROCESSES.Event(), PROCESSES.Value("i", 0)
+    readies = [PROCESSES.Event() for _ in range(NEIGHBOURS if who else 0)]
+    neighbours = [
+        PROCESSES.Process(target=call, args=(who, face.name, face.url, ready, over, calls))
+        for ready in readies
+    ]
+    for each in neighbours:
+        each.start()
+    for ready in readies:
+        ready.wait()
     try:
-        yield
+        yield calls
     finally:
         over.set()
-        for thread in threads:
-            thread.join()
+        for each in neighbours:
+            each.join()
 
 
-def measured(face: Face, neighbours: list[Act]) -> float:
-    """Median of a good call, in milliseconds."""
+def measured(face: Face, who: str | None) -> str:
+    """Median and 95th percentile of a good call, in milliseconds; what the neighbours did."""
     taken: list[float] = []
-    with beside(face, neighbours), face.client() as client:
+    with beside(face, who) as calls, face.client() as client:
+        began, before = time.monotonic(), calls.value
         for _ in range(CALLS):
             started = time.perf_counter()
             GOOD[face.name](client)
             taken.append((time.perf_counter() - started) * 1000)
-    return statistics.median(taken)
+        rate = (calls.value - before) / (time.monotonic() - began)
+    late = statistics.quantiles(taken, n=20)[-1]
+    return (
+        f"median {statistics.median(taken):6.1f} ms, 95 % within {late:6.1f} ms,"
+        f" neighbours' calls {rate:5.1f}/s"
+    )
 
 
 def main() -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # there is no broker here
     with postgres.running(Path(tempfile.mkdtemp()) / "postgres", durable=True) as server:
-        for name, good in GOOD.items():
+        for name in GOOD:
             with ExitStack() as stack:
                 url = Stores(server).clone(name).runtime_url
                 face = stack.enter_context(faces.served(name, faces.of_service(name, url)))
-                measured(face, [])
-                for who, acts in (
-                    ("nobody", []),
-                    ("good callers", [good] * NEIGHBOURS),
-                    ("hostile callers", [attacks(face) for _ in range(NEIGHBOURS)]),
-                ):
-                    print(f"{name:8} beside {who:16} median {measured(face, acts):6.1f} ms")
+                measured(face, None)
+                for who in (None, "good", "hostile"):
+                    print(f"{name:8} beside {who or 'nobody':8} {measured(face, who)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -124,6 +124,7 @@ class Started(Server):
     """One that was started here, over the data in `folder`."""
 
     folder: Path
+    log: Path
     process: subprocess.Popen[bytes]
 
 
@@ -188,6 +189,15 @@ def start(
     folder: Path, *, durable: bool = False, port: int | None = None, log: Path | None = None
 ) -> Started:
     """Start PostgreSQL and wait until it accepts connections. Raises StartFailed."""
+    server = launch(folder, durable=durable, port=port, log=log)
+    wait_until_ready(server)
+    return server
+
+
+def launch(
+    folder: Path, *, durable: bool = False, port: int | None = None, log: Path | None = None
+) -> Started:
+    """Start PostgreSQL without waiting: it ends with the thread that calls. Raises StartFailed."""
     folder = folder.resolve()
     log = log or folder.parent / f"{folder.name}.log"
     if not exists(folder):
@@ -199,19 +209,22 @@ def start(
         log=log,
         on_parent_death=signal.SIGQUIT,
     )
-    server = Started(port=port, folder=folder, process=process)
+    return Started(port=port, folder=folder, log=log, process=process)
+
+
+def wait_until_ready(server: Started, *, seconds: float = START_SECONDS_MAX) -> None:
+    """Until it accepts connections; ended where it does not in time. Raises StartFailed."""
     try:
         processes.wait_until(
-            lambda: _accepts(folder, process.pid),
-            process,
-            seconds=START_SECONDS_MAX,
+            lambda: _accepts(server.folder, server.process.pid),
+            server.process,
+            seconds=seconds,
             name="PostgreSQL",
-            log=log,
+            log=server.log,
         )
     except BaseException:
         stop(server)
         raise
-    return server
 
 
 def exists(folder: Path) -> bool:
