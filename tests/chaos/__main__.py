@@ -165,7 +165,7 @@ def called() -> int:
         wrong = asyncio.run(asyncio.wait_for(run, limit))
     except TimeoutError:
         wrong = [f"not over after {limit:.0f} s"]
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
         wrong = list(told(error))
     if wrong:
         explain(wrong, home)

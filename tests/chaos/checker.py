@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 import httpx
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from tests.blackbox.world import Json
 from tests.chaos.wanted import REFUND, Case
@@ -136,8 +136,8 @@ async def wrong(world: World, cases: Sequence[Case]) -> list[str]:
     for service in AGENTS:
         [aside] = await rows(world, service, QUARANTINE)
         found += [f"{service}: {aside['aside']} in quarantine"] if aside["aside"] else []
-    lifecycle = await records(world, "returns.lifecycle")
-    return [*found, *of_topics(cases, lifecycle, await records(world, "payment.events"))]
+    lifecycle = await records(world.bootstrap, "returns.lifecycle")
+    return [*found, *of_topics(cases, lifecycle, await records(world.bootstrap, "payment.events"))]
 
 
 def _of_book(case: Case, entries: Sequence[Json]) -> Iterator[str]:
@@ -211,18 +211,15 @@ def _settlements(case: Case) -> tuple[int, ...]:
     return {(): (0,), ("refund",): (1,)}.get(case.kind.book, (0, 1))
 
 
-async def records(world: World, topic: str) -> list[Told]:
+async def records(bootstrap: str, topic: str) -> list[Told]:
     """All that a topic holds now."""
     found: list[Told] = []
-    consumer = AIOKafkaConsumer(bootstrap_servers=world.bootstrap)
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        partitions = await consumer.partitions_for_topic(topic)
-        places = [TopicPartition(topic, each) for each in partitions]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
-        while any([await consumer.position(each) < ends[each] for each in places]):
+        ends = await consumer.end_offsets(consumer.assignment())
+        assert ends, f"{topic} is not there"
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
             for batch in (await consumer.getmany(timeout_ms=POLL_MILLISECONDS)).values():
                 found += [_told(record) for record in batch]
     finally:

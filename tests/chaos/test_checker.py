@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from services.ops.embedded import kafka_jars
 from tests.chaos import checker
 from tests.chaos.__main__ import told
 from tests.chaos.checker import SETTLED, Held, Told
 from tests.chaos.wanted import KINDS, REFUND, Case
+from tests.conftest import Bus
 from tests.waiting import wait_until
 
 CASES = [Case(1, number) for number in range(len(KINDS))]
@@ -152,6 +155,24 @@ def test_a_run_is_wrong_when_a_topic_has_gaps_or_tells_a_thing_twice() -> None:
     twice = Told(id="another", type=SETTLED, body={"return_id": PAID.return_id})
     assert len(list(checker.of_topics(CASES, everything, [*events(), twice]))) == 1
     assert len(list(checker.of_topics(CASES, everything, events()[1:]))) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_topic_is_read_to_its_end_however_long_that_takes(bus: Bus) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bus.bootstrap)
+    await producer.start()
+    topic = f"{bus.prefix}returns.lifecycle"
+    assert await checker.records(bus.bootstrap, topic) == []
+    try:
+        for told in lifecycle():
+            headers = [("ce_id", told.id.encode()), ("ce_type", told.type.encode())]
+            value = json.dumps(told.body).encode()
+            await producer.send_and_wait(topic, value, key=told.id.encode(), headers=headers)
+    finally:
+        await producer.stop()
+    found = await checker.records(bus.bootstrap, topic)
+    assert sorted(each.id for each in found) == sorted(each.id for each in lifecycle())
+    assert list(checker.of_topics(CASES, found, events())) == []
 
 
 def test_what_failed_in_several_tasks_is_told_one_by_one() -> None:
