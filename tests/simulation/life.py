@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from contracts.decisions import EscalationReason, ReturnDecisionMade, Verdict
+from contracts.decisions import EscalationReason
 from contracts.lifecycle import Party, Status
 from tests.simulation.orders import CANARY, SKU, Json, rfc3339, uuid_of
 from tests.simulation.people import Actor, Call, Do, Seen, Story, Wait
@@ -130,9 +130,9 @@ class Life:
         )
 
     def _may_send(self) -> bool:
-        """Customers send what was approved, with a label where one was promised."""
-        asked = self.seen.status is Status.AWAITING_PHYSICAL_RECEIPT
-        return asked and self.seen.party is Party.CUSTOMER
+        """Customers send what they read was approved, with a label where one was promised."""
+        asked = self.seen.status is Status.AWAITING_PHYSICAL_RECEIPT and self.seen.approved_units
+        return bool(asked) and self.seen.party is Party.CUSTOMER
 
     def _has_to_show(self) -> bool:
         asked = self.seen.status is Status.AWAITING_REVIEW
@@ -160,7 +160,7 @@ class Life:
         """Units in the parcel: what was approved, where the plan says nothing else."""
         if self.plan.how.packed is not None:
             return self.plan.how.packed
-        return approved_units(self.seen.decision)
+        return self.seen.approved_units
 
     def _parcel(self, units: int) -> Story:
         how, events = self.plan.how, iter(range(100))
@@ -289,8 +289,3 @@ class Life:
     def _dispute(self, reference: str, status: str) -> None:
         self.outside.processor.dispute(reference, status)
         self.disputed, self.bank_took_it = status == "open", status == "lost"
-
-
-def approved_units(made: ReturnDecisionMade | None) -> int:
-    lines = made.lines if made is not None else ()
-    return sum(len(line.units) for line in lines if line.verdict is Verdict.APPROVED)

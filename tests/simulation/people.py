@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.base import Message
-from contracts.decisions import Outcome, ReturnDecisionMade
+from contracts.decisions import Outcome, ReturnDecisionMade, Verdict
 from contracts.lifecycle import Party, ReturnStatusChanged, Status
 from services.commerce.status import CHOOSE
 
@@ -65,6 +65,8 @@ class Seen:
     replacement_failed: bool = False
     """The customer was asked to choose a refund or to wait."""
     decision: ReturnDecisionMade | None = None
+    approved_units: int = 0
+    """By the last approval, whatever has become of it since."""
     heard: set[str] = field(default_factory=set)
     """Kinds of messages about this return."""
     statuses: set[Status] = field(default_factory=set)
@@ -83,6 +85,9 @@ class Seen:
             self.decision is None or message.sequence > self.decision.sequence
         ):
             self.decision = message
+            if message.decision is Outcome.APPROVED:
+                approved = [line for line in message.lines if line.verdict is Verdict.APPROVED]
+                self.approved_units = sum(len(line.units) for line in approved)
 
     @property
     def final(self) -> bool:
