@@ -148,3 +148,41 @@ async def test_the_lifecycle_topic_numbers_every_change_without_gaps(stranger: S
         assert headers["ce_causationid"]
         assert headers["ce_correlationid"] == headers["ce_subject"]
         assert record.key.decode().startswith(("order-", json.loads(record.value)["return_id"]))
+
+
+WRITERS = {
+    "orders": "gateway",
+    "returns.requests": "gateway",
+    "returns.assessments": "commerce",
+    "returns.decisions": "commerce",
+    "returns.lifecycle": "commerce",
+    "warehouse.events": "gateway",
+    "fulfillment.events": "fulfillment",
+    "payment.events": "payment",
+}
+ALWAYS = {"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject"}
+ALWAYS |= {"content-type", "traceparent"}
+
+
+async def test_every_record_of_a_return_has_the_whole_envelope_and_its_order_as_key(
+    stranger: Stranger,
+) -> None:
+    order = an_order()
+    await stranger.place(order)
+    return_id = await stranger.ask(a_request(order))
+    await stranger.labelled(return_id)
+    await stranger.send_back(return_id, order)
+    await stranger.reaches(return_id, "settled")
+    for topic, writer in WRITERS.items():
+        key = order["order_id"].encode()
+        ours = [record for record in await stranger.read_topic(topic) if record.key == key]
+        assert ours, topic
+        subject = order["order_id"] if topic == "orders" else return_id
+        for record in ours:
+            headers = {name: value.decode() for name, value in record.headers}
+            assert set(headers) >= ALWAYS, (topic, headers)
+            assert headers["ce_source"] == f"/services/{writer}"
+            assert headers["ce_subject"] == headers["ce_correlationid"] == subject
+            assert headers["content-type"] == "application/json"
+            assert writer == "gateway" or headers["ce_causationid"], (topic, headers)
+        assert len({dict(record.headers)["ce_id"] for record in ours}) == len(ours), topic
