@@ -532,6 +532,35 @@ async def test_stripe_is_the_same_client_at_another_address(
     assert sandbox.kinds(reference) == ["refund"]
 
 
+async def test_stripe_is_paid_from_in_its_own_units_where_they_differ(
+    drive: DriveService, sandbox: Sandbox
+) -> None:
+    clock = SteppedClock()
+    payment = await drive(
+        lambda settings, pool: build(settings, pool, clock),
+        "payment",
+        clock=clock,
+        stripe_api_key="sk_test_1",
+        stripe_api_base=sandbox.url,
+    )
+    reference, return_id = a_reference(), new_id()
+    sandbox.pay(reference, amount=100 * 22200, currency="ISK")  # as Stripe counts krónur
+    for message in (
+        an_order(a_payment(reference, processor="stripe")),
+        a_decision(return_id),
+        a_release(return_id, new_id()),
+    ):
+        await payment.send(message.model_copy(update={"currency": "ISK"}))
+    await payment.settle()
+    await wait(payment, seconds=3)
+    [settled] = await payment.published(told.RefundSettled)
+    assert (settled.amount, settled.currency) == (22200, "ISK")
+    assert (settled.settlement_amount, settled.settlement_currency) == (22200, "ISK")
+    [entry] = sandbox.book(reference)
+    assert (entry["amount"], entry["currency"]) == (100 * 22200, "ISK")
+    assert not await payment.quarantined()
+
+
 async def test_a_processor_that_is_away_is_waited_for_and_polls_do_not_pile_up(
     drive: DriveService, sandbox: Sandbox
 ) -> None:
