@@ -15,22 +15,22 @@ InPlace = frozenset[tuple[str, str]]
 
 
 def _replaced(others: Iterable[Dossier]) -> Iterator[tuple[Return, Exchange]]:
-    """Those whose replacement was shipped, and of whose own goods nothing is open.
-
-    Never undone, whatever a person decides later: goods only move on.
-    """
+    """Those whose replacement was shipped. Never undone, whatever a person decides later."""
     for each in others:
         current, exchange = each.current, each.current.exchange
         if exchange is None or exchange.state is not ReplacementState.SHIPPED:
             continue
-        if current.units and current.goods_done:
-            yield current, exchange
+        yield current, exchange
 
 
 def replaced(others: Iterable[Dossier]) -> tuple[Replaced, ...]:
     """Other returns of the order in whose place the customer has something."""
     return tuple(
-        Replaced(return_id=current.return_id, shipped_at=exchange.shipped_at)
+        Replaced(
+            return_id=current.return_id,
+            shipped_at=exchange.shipped_at,
+            open=not current.goods_done,
+        )
         for current, exchange in _replaced(others)
     )
 

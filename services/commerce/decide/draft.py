@@ -284,6 +284,7 @@ class Draft:
             "history": None if order is None else self.desk.history(current, order),
             "earlier": self._earlier(),
             "replaced": anew.replaced(self.desk.others),
+            "replaced_at": current.exchange.shipped_at if current.exchange else None,
             "policy": self.policy,
             "sequence": current.sequence + 1,
             "timed_out": current.timed_out,
@@ -317,8 +318,7 @@ class Draft:
             and other.current.outcome in (Outcome.APPROVED, Outcome.ESCALATED)
             and other.return_id != self.current.return_id
         ]
-        own = self.standing
-        return (*others, own) if own is not None else tuple(others)
+        return tuple(others) if self.standing is None else (*others, self.standing)
 
     def _counted(self) -> Mapping[str, int]:
         return Counter(unit.line_id for unit in self.current.units if unit.goods in HERE)

@@ -73,13 +73,15 @@ class History(Part):
 
 
 class Replaced(Part):
-    """A return in `earlier` that is over and whose replacement was shipped.
+    """A return in `earlier` whose replacement was shipped.
 
     The customer has others in place of its units, so they can come back anew.
     """
 
     return_id: ReturnId
     shipped_at: Instant | None = None
+    open: Flag = False
+    """What it replaced has not come back yet, or nobody has looked at it."""
 
 
 class Case(Part):
@@ -94,6 +96,8 @@ class Case(Part):
     earlier: tuple[ReturnDecisionMade, ...] = ()
     """Decisions on the same order that stand; one of this very return gives its sequence."""
     replaced: tuple[Replaced, ...] = ()
+    replaced_at: Instant | None = None
+    """When this return's own replacement was shipped: its units may have come back anew since."""
     inspection: ReturnInspected | None = None
     """All lines that were inspected so far."""
     policy: Policy

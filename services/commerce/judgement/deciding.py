@@ -64,7 +64,7 @@ def steps(case: Case, order: OrderSnapshot, reasons: Sequence[Reason] | None = N
     gathered = [
         note("order_traced", f"order {order.order_number} is known", "trace.order"),
         *traced,
-        *inplace.notes(found, earlier),
+        *inplace.notes(case, found, earlier),
         *trace.size_notes(standing),
         *trace.owner_notes(case, order),
         *trace.fact_notes(case, order),

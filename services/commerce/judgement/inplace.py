@@ -57,14 +57,31 @@ def of_line(case: Case, line_id: str) -> tuple[InPlace, ...]:
     )
 
 
-def notes(found: list[Entry], earlier: Earlier) -> Iterator[Note]:
-    """Which lines are about a replacement: the thing that was sold came back before."""
+def notes(case: Case, found: list[Entry], earlier: Earlier) -> Iterator[Note]:
+    """Which lines are about a replacement: the thing that was sold came back before, or a person
+    looks why it did not."""
+    open_ones = {each.return_id for each in case.replaced if each.open}
+    unseen = {
+        (line.line_id, unit)
+        for decision in case.earlier
+        if decision.return_id in open_ones
+        for line in decision.lines
+        for unit in line.units
+    }
     for position, entry in enumerate(found) if earlier.anew else ():
         if entry.bought is None or not entry.stands:
             continue
         line_id = entry.bought.line_id
         again = [unit for unit in entry.units if (line_id, unit) in earlier.anew]
-        if again:
+        if any((line_id, unit) in unseen for unit in again):
+            yield note(
+                "replaced_goods_unseen",
+                f"a replacement of {entry.name} is to come back before anybody has seen what it"
+                " replaced",
+                "trace.replacement",
+                line=position,
+            )
+        elif again:
             yield note(
                 "replacement_returned",
                 f"{len(again)} of {entry.name} were replaced before without a refund;"

@@ -13,6 +13,7 @@ from contracts.requests import RequestLine, VerifiedBy
 from services.commerce.judgement.case import Case
 from services.commerce.judgement.entries import Entry
 from services.commerce.judgement.judged import UNITS_MAX
+from services.commerce.judgement.merchant import IN_GOODS
 from services.commerce.judgement.notes import Note, note
 from services.commerce.quote import units
 from services.commerce.quote.calculation import Earlier
@@ -31,7 +32,25 @@ def others(case: Case) -> tuple[ReturnDecisionMade, ...]:
         known = latest.get(decision.return_id)
         if known is None or decision.sequence > known.sequence:
             latest[decision.return_id] = decision
-    return tuple(latest.values())
+    return tuple(each for each in latest.values() if not _took_what_was_sent(each, case))
+
+
+def _took_what_was_sent(decision: ReturnDecisionMade, case: Case) -> bool:
+    """Whether it is about the replacement that this return was given, not about its own units.
+
+    Once this return is to be paid in money it does: no unit is paid twice.
+    """
+    if case.replaced_at is None or decision.decided_at < case.replaced_at:
+        return False
+    if case.request.resolution not in IN_GOODS:
+        return False
+    standing = own(case)
+    mine = _units(standing) if standing is not None else set()
+    return bool(mine & _units(decision))
+
+
+def _units(decision: ReturnDecisionMade) -> set[tuple[str | None, int]]:
+    return {(line.line_id, unit) for line in decision.lines for unit in line.units}
 
 
 def own(case: Case) -> ReturnDecisionMade | None:

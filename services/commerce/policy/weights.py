@@ -51,6 +51,7 @@ KINDS: dict[str, Kind] = {
     "line_unknown": _person(1, 0.4, Reason.ORDER_NOT_FOUND),
     "already_returned": _blocks(1),
     "replacement_returned": _supports(1),
+    "replaced_goods_unseen": _person(4, 0.3, Reason.INVENTORY_CONTRADICTION),
     "requester_verified": _supports(1),
     "requester_unverified": _person(1, 0.3, Reason.LOW_CONFIDENCE),
     "requester_is_another": _person(1, 0.4, Reason.LOW_CONFIDENCE),

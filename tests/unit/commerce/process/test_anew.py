@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts.assessments import AssessmentRequested, LineReturnability, SentInPlace
 from contracts.decisions import (
+    EscalationReason,
     Outcome,
     RefundReleased,
     ReplacementReleased,
@@ -71,9 +72,17 @@ def test_a_replacement_that_comes_back_is_approved_and_refunded_once() -> None:
     assert third.all(RefundReleased) == []
 
 
-def test_while_what_was_replaced_is_still_to_come_the_replacement_is_not_a_second_unit() -> None:
-    play = again(replaced(back=False)).assessed()
-    assert play.made.decision is Outcome.REJECTED
+def test_while_nobody_has_seen_what_was_replaced_a_person_looks_at_the_replacement() -> None:
+    first = replaced(back=False)
+    second = again(first).assessed()
+    assert second.made.escalation is not None
+    assert second.made.escalation.reason is EscalationReason.INVENTORY_CONTRADICTION
+    assert "replaced_goods_unseen" in {each.code for each in second.made.findings}
+    # The first return goes on as if the second one did not exist.
+    play = Play(others=(second.dossier,))
+    play.dossier = first
+    play.say(examples.inspected(defect_confirmed=True))
+    assert play.current.over
 
 
 def test_a_replaced_unit_is_kept_so_that_shipping_is_not_refunded_for_the_rest() -> None:
