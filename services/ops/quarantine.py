@@ -22,7 +22,9 @@ POLL_SECONDS = 0.2
 REDRIVE_SECONDS_MAX = 30.0
 Found = TypeVar("Found")
 
-app = typer.Typer(help="Records that no service could handle.", no_args_is_help=True)
+app = typer.Typer(
+    help="Records that no service could handle.", no_args_is_help=True, add_completion=False
+)
 Id = Annotated[str, typer.Argument(help="As `list` prints it: service:number.")]
 
 

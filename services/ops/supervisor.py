@@ -150,8 +150,6 @@ def reason(code: int) -> str:
 async def _is_ready(client: httpx.AsyncClient, address: str) -> bool:
     try:
         answer = await client.get(f"{address}/readyz")
-        if answer.status_code == httpx.codes.NOT_FOUND:  # the sandbox has nothing to wait for
-            answer = await client.get(f"{address}/healthz")
     except httpx.HTTPError:
         return False
     return answer.status_code == httpx.codes.OK

@@ -32,7 +32,9 @@ COLUMNS = (
     *REQUIRED, "receipt_id", "return_id", "tracking_number", "order_id", "carton_weight_grams",
 )  # fmt: skip
 
-app = typer.Typer(help="What warehouses without an API have to tell.", no_args_is_help=True)
+app = typer.Typer(
+    help="What warehouses without an API have to tell.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.callback()
