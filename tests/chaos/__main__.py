@@ -38,7 +38,7 @@ DRAIN_SECONDS_PROMISED = 30.0
 WATCHED_SECONDS = 45.0
 """How long beyond its bound what is late is watched, so that the report can say what it was."""
 POLL_SECONDS = 0.5
-BESIDES_SECONDS_MAX = 230.0
+BESIDES_SECONDS_MAX = 210.0
 """The start, the drain and the comparison, together; a run that takes longer is broken off."""
 CLEAN_UP_SECONDS_MAX = 45.0
 """Then the process ends itself, with where each of its threads stands."""
