@@ -27,6 +27,7 @@ from contracts.payment import RefundReservationRefused
 from contracts.requests import ChosenMethod, SettlementChosen
 from contracts.reviews import ReviewDecided
 from services.commerce import messages
+from services.commerce.model import Goods
 from services.commerce.policy.model import Policy
 from tests.unit.commerce.process import examples
 from tests.unit.commerce.process.play import Play
