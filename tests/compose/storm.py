@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -41,6 +41,7 @@ class Storm:
     deployment: Deployment
     requests: dict[str, Json] = field(default_factory=dict)
     orders: dict[str, Json] = field(default_factory=dict)
+    arrived: int = 0
 
     async def during(self, what: Callable[[], Awaitable[None]]) -> None:
         """Let returns arrive and go their way while `what` runs, until the last has gone it."""
@@ -52,9 +53,27 @@ class Storm:
             asyncio.TaskGroup() as journeys,
         ):
             while not busy.done():
+                self.arrived += 1
                 journeys.create_task(self._journey(producer, http, next(behaviours)))
                 await asyncio.sleep(ARRIVAL_SECONDS)
         await busy
+
+    async def more_arrive(self, count: int = 1) -> None:
+        """Until so many more customers have come, whatever is away."""
+        wanted = self.arrived + count
+        await wait_for(lambda: self.arrived >= wanted, seconds=DRAIN_SECONDS_MAX)
+
+    async def goes_on(self) -> None:
+        """Until a return that is asked for from now on is settled."""
+        known = set(self.requests)
+        headers = {"Authorization": f"Bearer {self.deployment.secrets['api-key']}"}
+        async with httpx.AsyncClient(timeout=20, headers=headers) as http:
+
+            async def a_new_one_is_settled() -> bool:
+                new = self.requests.keys() - known
+                return len(await self._unsettled(http, new)) < len(new)
+
+            await wait_for(a_new_one_is_settled, seconds=DRAIN_SECONDS_MAX, what="a settled return")
 
     async def assert_nothing_was_lost(self) -> None:
         """Each payment refunded once and in full, and every return settled to its customer."""
@@ -63,11 +82,11 @@ class Storm:
         async with httpx.AsyncClient(timeout=20, headers=headers) as http:
 
             async def all_settled() -> bool:
-                return not await self._unsettled(http)
+                return not await self._unsettled(http, self.requests)
 
             with suppress(AssertionError):
                 await wait_for(all_settled, seconds=DRAIN_SECONDS_MAX)
-            assert await self._unsettled(http) == {}
+            assert await self._unsettled(http, self.requests) == {}
             book = (await http.get(f"{self.deployment.sandbox}/sandbox/book")).json()["entries"]
         paid: Counter[str] = Counter()
         kinds: dict[str, list[str]] = {}
@@ -78,15 +97,15 @@ class Storm:
             reference = order["payments"][0]["processor_reference"]
             assert (kinds.get(reference), paid[reference]) == (["refund"], REFUND), order
 
-    async def _unsettled(self, http: httpx.AsyncClient) -> dict[str, str]:
+    async def _unsettled(self, http: httpx.AsyncClient, asked: Collection[str]) -> dict[str, str]:
         """Return id -> status, of those that are not settled; `unknown` where nobody knows it."""
         found: dict[str, str] = {}
         gateway = self.deployment.gateway
-        for return_id in self.requests:
+        for return_id in asked:
             try:
                 got = await http.get(f"{gateway}/returns/{return_id}")
             except httpx.TransportError:
-                return {return_id: "the gateway does not answer"}
+                return dict.fromkeys(asked, "the gateway does not answer")
             status = got.json().get("status", "unknown") if got.is_success else "unknown"
             if status != "settled":
                 found[return_id] = status

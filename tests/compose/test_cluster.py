@@ -13,7 +13,6 @@ from tests.waiting import wait_until
 
 OVERRIDE = "deploy/compose/cluster.yml"
 CLUSTER_PORTS = (*PORTS, "KAFKA_2_PORT", "KAFKA_3_PORT")
-WITHOUT_THEM_SECONDS = 15
 HEALTHY_SECONDS_MAX = 120
 TWICE = ("commerce", "fulfillment", "payment", "gateway")
 
@@ -39,9 +38,9 @@ async def test_a_broker_and_an_instance_of_each_service_may_go_in_the_middle(
     victims += cluster.containers("kafka-2")
 
     async def kill_and_start_again() -> None:
-        await asyncio.sleep(5)  # the returns that are hit are in the middle of their way
+        await storm.more_arrive(5)  # those that are hit are in the middle of their way
         await asyncio.to_thread(docker, "kill", "--signal", "KILL", *victims)
-        await asyncio.sleep(WITHOUT_THEM_SECONDS)
+        await storm.goes_on()
         for service, container in survivors.items():
             assert cluster.is_healthy(container), f"{service} does not go on alone"
         await asyncio.to_thread(docker, "start", *victims)

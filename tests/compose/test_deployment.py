@@ -113,7 +113,7 @@ async def test_a_kill_of_each_service_in_turn_loses_nothing(deployment: Deployme
         for service in LASTING:
             [container] = deployment.containers(service)
             await asyncio.to_thread(deployment.compose, "kill", "-s", "KILL", service)
-            await asyncio.sleep(1)  # how long the rest is without it
+            await storm.more_arrive()  # while it is away
             await asyncio.to_thread(docker, "start", container)
             await asyncio.to_thread(until_healthy, deployment, container)
 

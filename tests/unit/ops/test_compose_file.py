@@ -79,3 +79,18 @@ def test_a_service_is_given_its_own_secrets_only(services: dict[str, Any]) -> No
         folder = "broker" if name == "kafka" else name
         mounted = [volume for volume in services[name]["volumes"] if "secrets-" in volume]
         assert mounted == [f"secrets-{folder}:/run/secrets:ro"]
+
+
+def test_the_observability_profile_is_given_the_files_that_are_tested(
+    services: dict[str, Any],
+) -> None:
+    observing = [each for each in services.values() if "observability" in each.get("profiles", ())]
+    mounted = [volume.split(":")[0] for each in observing for volume in each.get("volumes", ())]
+    files = [ROOT / source for source in mounted if source.startswith("./")]
+    assert files
+    assert all(file.exists() for file in files)
+    scraping = yaml.safe_load((ROOT / "deploy/observability/prometheus.yaml").read_text())
+    [job] = scraping["scrape_configs"]
+    [targets] = job["static_configs"]
+    assert set(targets["targets"]) == {f"{name}:{probe.PORTS[name]}" for name in WITH_A_STORE}
+    assert services["collector"]["environment"]["TRACES_ENDPOINT"] == "http://traces:4318"
