@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from random import Random
 
+import httpx
+
 from services.ops.stack import SERVICES
 from tests.chaos import volume
 from tests.chaos.world import AGENTS, World
@@ -51,13 +53,22 @@ async def kill_at_a_checkpoint(world: World, chance: Random) -> str:
     environment["CRASH_AT"] = place
     armed = await _started_anew(world, service)
     del environment["CRASH_AT"]
-    until = time.monotonic() + ARMED_SECONDS_MAX
-    while world.pid(service) == armed and time.monotonic() < until:
-        await asyncio.sleep(0.05)
-    if world.pid(service) == armed:  # nothing took it there: it must not stay armed
+    if not await _died(world, service, armed):  # nothing took it there: it must not stay armed
         await _started_anew(world, service)
         return f"{service} {place}, not reached"
     return f"{service} {place}"
+
+
+async def _died(world: World, service: str, armed: int) -> bool:
+    """Whether it dies, as it starts or within a while after everybody is ready."""
+    until = time.monotonic() + RECOVERY_SECONDS_MAX
+    ready = False
+    async with httpx.AsyncClient(timeout=ARMED_SECONDS_MAX) as client:
+        while world.pid(service) == armed and time.monotonic() < until:
+            if not ready and (ready := await world.is_ready(client)):
+                until = time.monotonic() + ARMED_SECONDS_MAX
+            await asyncio.sleep(0.05)
+    return world.pid(service) != armed
 
 
 async def _started_anew(world: World, service: str) -> int:
