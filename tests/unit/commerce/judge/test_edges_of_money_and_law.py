@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from contracts.orders import OrderSnapshot
+from contracts.orders import Loyalty, OrderSnapshot
+from contracts.requests import Condition
 from services.commerce.law import periods, protection
 from services.commerce.law.rows import Clock, Deadline
 from services.commerce.policy import weights
 from services.commerce.policy.model import OutboundShipping
-from services.commerce.quote import calculation, units
+from services.commerce.quote import calculation, loyalty, units
 from services.commerce.quote.calculation import Asked, Earlier, Terms
 from services.commerce.quote.shipping import Basis, Part
 from tests.unit.commerce.judge.documents import (
@@ -253,3 +254,58 @@ def test_rules_that_are_equal_in_every_value_but_set_different_things_are_told_a
     assert [each.decision for each in decisions] == ["approved", "escalated", "approved"]
     hashes = [each.facts.inputs_sha256 for each in decisions]
     assert hashes[0] == hashes[2] != hashes[1]
+
+
+def test_a_rule_for_one_product_tells_products_apart() -> None:
+    only = [{"id": "a", "when": {"sku": ["SKU-2"]}, "set": {"window_days": 5}}]
+    bought = order(line(100), line(100, "2"))
+    made = judge(order=bought, request=request(wanted("1"), wanted("2")), policy=policy(rules=only))
+    assert [str(each.verdict) for each in made.lines] == ["approved", "review"]
+
+
+def test_what_is_digital_and_undelivered_may_be_excluded_for_what_else_it_is() -> None:
+    bought = snapshot(german(line(100, traits=["digital", "perishable"])))
+    law = protection.protection_of(bought, NOW, {})
+    for is_delivered, trait in ((False, "perishable"), (True, "digital")):
+        found_ = protection.exclusion(
+            law, bought.lines[0], Condition.UNOPENED, is_delivered=is_delivered
+        )
+        assert found_ == trait
+
+
+@pytest.mark.parametrize(("seconds", "informed"), [(-1, True), (0, True), (1, False)])
+def test_a_buyer_is_informed_from_the_instant_of_being_told(seconds: int, informed: bool) -> None:
+    told = {"provided_at": text(NOW + days(seconds / 86400)), "document_version": "1"}
+    bought = snapshot(german(line(100), withdrawal_information=told))
+    assert protection.protection_of(bought, NOW, {}).informed is informed
+
+
+def test_points_of_an_order_worth_nothing_stay_where_they_are() -> None:
+    points = Loyalty(program_id="l", points_earned=7, points_redeemed=9)
+    assert loyalty.earned_share(points, before=0, net=0, whole=0) == 0
+    assert loyalty.redeemed_share(points, before=0, items=0, whole=0) == 0
+
+
+def test_shipping_that_comes_back_with_the_last_unit_comes_back_whole() -> None:
+    bought = order(
+        line(1000, quantity=2),
+        shipping={"paid": 500},
+        loyalty={"program_id": "l", "points_earned": 10, "points_redeemed": 0},
+    )
+    first = judge(order=bought, request=request(wanted("1"), number=100))
+    last = judge(order=bought, request=request(wanted("1"), number=101), earlier=[plain(first)])
+    assert first.refund is not None and last.refund is not None
+    assert (first.refund.shipping, last.refund.shipping) == (0, 500)
+
+
+def test_the_reason_of_a_decision_after_the_first_has_a_rank_of_its_own() -> None:
+    assert weights.rank("settlement_failed") == (9, 0)
+    assert weights.rank("policy_gap") > weights.rank("amount_over_limit")
+
+
+def test_a_replacement_puts_its_product_in_the_place_of_what_came_back() -> None:
+    swap = request(wanted("1"), resolution="replacement", number=100)
+    made = judge(order=order(line(100)), request=swap)
+    earlier = calculation.earlier_of([made], {made.return_id})
+    assert earlier.anew == {("1", 1): "SKU-1"} and not earlier.taken
+    assert calculation.earlier_of([made]).taken == {"1": frozenset({1})}
