@@ -14,7 +14,10 @@ from services.commerce.policy.model import Policy
 from services.ops.backtest import backtest
 
 app = typer.Typer(
-    name="policy", help="Check a policy, and play it against past cases.", no_args_is_help=True
+    name="policy",
+    help="Check a policy, and play it against past cases.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 FAILED = 1
 SHOWN = {"law": "note"}

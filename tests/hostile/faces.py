@@ -57,7 +57,7 @@ class Face:
     def client(self) -> httpx.Client:
         """Without kept connections: a refused body closes its own."""
         limits = httpx.Limits(max_keepalive_connections=0)
-        return httpx.Client(base_url=self.url, timeout=20, limits=limits)
+        return httpx.Client(base_url=self.url, timeout=60, limits=limits)
 
 
 Opened = Callable[[], AbstractAsyncContextManager[FastAPI]]

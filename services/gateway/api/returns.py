@@ -141,6 +141,7 @@ async def get_return(request: Request, return_id: str, caller: Reader) -> Respon
 
 @router.get(
     "/{return_id}/page",
+    response_class=HTMLResponse,
     summary="A return as a page for its customer: label, tracking, what happens next",
     responses=examples.answers({}, 401, 403, 404, 503)
     | {200: {"description": "HTML without scripts", "content": {"text/html": {}}}},
@@ -206,6 +207,7 @@ def _position(cursor: str) -> int:
 
 @router.get(
     "/{return_id}/events",
+    response_class=EventSourceResponse,
     summary="Follow a return: server-sent events of ReturnStatusChanged",
     responses=examples.answers({}, 401, 403, 404, 503)
     | {200: {"description": "`id` is the change's `number`", "content": {"text/event-stream": {}}}},

@@ -65,6 +65,16 @@ async def test_every_call_is_documented_with_an_example_of_its_body(door: Door) 
             jsonschema.validate(content["example"], schema)
 
 
+async def test_every_answer_is_documented_in_the_media_type_that_it_has(door: Door) -> None:
+    other_than_json = {"page": {"text/html"}, "events": {"text/event-stream"}}
+    for path, calls in (await openapi(door))["paths"].items():
+        for call in calls.values():
+            for status, answer in call["responses"].items():
+                if status.startswith("2"):
+                    kind = other_than_json.get(path.rpartition("/")[2], {"application/json"})
+                    assert set(answer["content"]) == kind, path
+
+
 async def test_the_page_shows_every_call_and_needs_nothing_from_elsewhere(door: Door) -> None:
     page = await door.http.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
