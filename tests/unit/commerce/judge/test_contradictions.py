@@ -228,3 +228,22 @@ def test_a_refusal_leaves_what_is_withdrawn_and_what_was_rejected_before() -> No
     verdicts = [(each.line_id, str(each.verdict)) for each in made.lines]
     assert sorted(verdicts) == [("1", "approved"), ("2", "rejected"), ("3", "rejected")]
     assert money(made)["total"] == 100
+
+
+def test_where_the_law_is_unknown_no_line_among_others_is_rejected_by_machine() -> None:
+    bought = order(line(100, traits=["perishable"]), line(200, "2"), country="ZA", region=None)
+    made = judge(order=bought, request=request(wanted("1"), wanted("2")))
+    assert [str(each.verdict) for each in made.lines] == ["review", "approved"]
+    assert made.escalation is not None and made.escalation.reason == "policy_gap"
+    known = judge(order=order(*bought["lines"]), request=request(wanted("1"), wanted("2")))
+    assert [str(each.verdict) for each in known.lines] == ["rejected", "approved"]
+
+
+@pytest.mark.parametrize("method", ["original_payment_method", "store_credit"])
+def test_nothing_is_set_aside_or_recommended_from_a_disputed_payment(method: str) -> None:
+    facts = refundability(refundable("p1", 100, dispute="open"))
+    asked = request(settlement={"method": method})
+    made = judge(order=order(line(100)), request=asked, refundability=facts)
+    assert made.settlement.allocations == ()
+    assert made.escalation is not None and made.escalation.recommended_amount == 0
+    assert made.escalation.recommendation == "verify"
