@@ -38,7 +38,7 @@ def main() -> int:
         violation = told.result.violation
         failed += violation is not None
         if played % TOLD_EVERY == 0:
-            missing = sometimes.missing(seen)
+            missing = sometimes.missing(seen, played)
             print(f"{played} seeds so far, {failed} failed; not reached: {missing}", flush=True)
         found = given.find is not None and (violation or "").startswith(f"{given.find}:")
         if found or (given.find is None and failed >= given.failures):
@@ -67,11 +67,11 @@ def _wanted(given: argparse.Namespace) -> list[Wanted]:
 
 def _reached_enough(seen: Counter[str], played: int) -> bool:
     """Whether a run that is long enough has been everywhere; tells where it has not."""
-    if played < sometimes.SEEDS_MIN:
+    expected, missing = sometimes.expected(played), sometimes.missing(seen, played)
+    if not expected:
         return True
-    missing = sometimes.missing(seen)
-    reached = len(sometimes.expected()) - len(missing)
-    print(f"sometimes: {reached} of {len(sometimes.expected())} reached")
+    print(f"sometimes: {len(expected) - len(missing)} of {len(expected)} reached")
+    print(f"seldom: {', '.join(sometimes.seldom(seen)) or 'nothing'}")
     for name in missing:
         print(f"NEVER REACHED: {name}")
     for name in sometimes.also_never(seen):

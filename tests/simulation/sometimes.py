@@ -10,8 +10,15 @@ from services.payment.transitions import MOVES as REFUND_MOVES
 from tests.simulation.faults import CALLS
 from tests.simulation.kinds import KINDS
 
-SEEDS_MIN = 100
-"""A shorter run need not have reached anything."""
+SEEDS_MIN, SEEDS_MIN_RARE = 100, 300
+"""A shorter run need not have reached anything, or what is rare."""
+RARE = frozenset({
+    "kill:payment after_claim", "kill:payment after_submit", "escalated assessment_timeout",
+    "refund outcome_unknown absent", "refund outcome_unknown taken",
+    "refund outcome_unknown succeeded", "refund tried again after proof of absence",
+})  # fmt: skip
+"""Two faults have to meet at one refund: any change of the code may move it to another seed."""
+SELDOM_BELOW = 4
 CHECKPOINTS = {
     "commerce": ("before_commit", "after_commit", "after_publish"),
     "fulfillment": (
@@ -34,13 +41,21 @@ FIRED = (
 )  # fmt: skip
 
 
-def expected() -> list[str]:
-    """Everything that many seeds together must have reached."""
-    return [*FIRED, *REACHED]
+def expected(seeds: int) -> list[str]:
+    """Everything that so many seeds together must have reached."""
+    if seeds < SEEDS_MIN:
+        return []
+    return [name for name in (*FIRED, *REACHED) if seeds >= SEEDS_MIN_RARE or name not in RARE]
 
 
-def missing(seen: Counter[str]) -> list[str]:
-    return [name for name in expected() if not seen[name]]
+def missing(seen: Counter[str], seeds: int) -> list[str]:
+    return [name for name in expected(seeds) if not seen[name]]
+
+
+def seldom(seen: Counter[str]) -> list[str]:
+    """What hardly was reached: told, so that it can be drawn more often."""
+    names = (*FIRED, *REACHED)
+    return [f"{name} {seen[name]}" for name in names if seen[name] < SELDOM_BELOW]
 
 
 def also_never(seen: Iterable[str]) -> list[str]:
