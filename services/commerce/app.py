@@ -7,11 +7,11 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from services.chassis import telemetry
+from services.chassis import lean, telemetry
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.commerce import gauges, handlers, mail, messages
-from services.commerce.law import calendars
+from services.commerce.law import periods
 from services.commerce.policy.loader import PolicyRefused
 from services.commerce.policy.source import PolicySource
 from services.commerce.policy.versions import Versions
@@ -43,11 +43,16 @@ class Policies:
         return self._source.versions
 
 
+def load_calendars() -> None:
+    """Takes up to a second: beside the start, not inside the first decision."""
+    lean.load_parts_alone("holidays.countries")
+    periods.holidays_of(*CALENDAR_TO_WARM_UP)
+
+
 def build(settings: Settings, pool: Any) -> Service[CommerceWork]:
     """The service. Raises SystemExit with every fault of a policy that cannot be loaded."""
     policies = policies_of(settings)
-    # The calendars load for up to a second: beside the start, not inside the first decision.
-    Thread(target=calendars.holidays_of, args=CALENDAR_TO_WARM_UP, daemon=True).start()
+    Thread(target=load_calendars, daemon=True).start()
     notify = bool(settings.smtp_url)
     return Service(
         name=NAME,

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from calendar import monthrange
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from services.commerce.law import zones
-from services.commerce.law.calendars import holidays_of
 from services.commerce.law.rows import Clock, Deadline, Withdrawal
 
 SATURDAY = 5
+CALENDARS_MAX = 1024
+
+
+@lru_cache(maxsize=CALENDARS_MAX)
+def holidays_of(country: str, year: int) -> frozenset[date]:
+    """The nationwide public holidays of a year; empty where no calendar is known."""
+    import holidays  # loads for a third of a second; only some places and days need it
+
+    try:
+        return frozenset(holidays.country_holidays(country, years=year))
+    except NotImplementedError:
+        return frozenset()
 
 
 def is_working_day(day: date, country: str) -> bool:

@@ -9,7 +9,9 @@ import pytest
 LOADED = """
 import json, sys
 import services.{service}.__main__
-from services.commerce.law.calendars import holidays_of
+from services.commerce import app
+from services.commerce.law.periods import holidays_of
+app.load_calendars()
 dates = {{f"{{c}}-{{y}}": sorted(str(d) for d in holidays_of(c, y))
     for c in {countries} for y in (2025, 2026)}}
 print(json.dumps({{"modules": sorted(sys.modules), "dates": dates}}))
