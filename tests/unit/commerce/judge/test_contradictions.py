@@ -247,3 +247,17 @@ def test_nothing_is_set_aside_or_recommended_from_a_disputed_payment(method: str
     assert made.settlement.allocations == ()
     assert made.escalation is not None and made.escalation.recommended_amount == 0
     assert made.escalation.recommendation == "verify"
+
+
+@pytest.mark.parametrize(("country", "city"), [("DE", "Berlin"), ("FR", "Reno")])
+def test_goods_go_back_to_the_address_of_the_country_or_to_the_default(
+    country: str, city: str
+) -> None:
+    there = {"name": "A", "line1": "1", "postal_code": "1"}
+    places = {
+        "DE": there | {"city": "Berlin", "country": "DE"},
+        "default": there | {"city": "Reno", "country": "US"},
+    }
+    own = {"policy": "p", "version": "1", "return_addresses": places}
+    made = judge(order=german(line(100), country=country), policy=own)
+    assert made.return_.address is not None and made.return_.address.city == city
