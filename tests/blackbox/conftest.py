@@ -17,12 +17,19 @@ def collector() -> Iterator[Collector]:
         yield started
 
 
+def sites(home: Path) -> dict[str, str]:
+    """The setting of a merchant for whom no carrier collects in Canada and Germany."""
+    file = home / "sites.yaml"
+    file.write_text("no_label_countries: [CA, DE]")
+    return {"SITES_PATH": str(file)}
+
+
 @pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[World]:
     """One system for all tests of this folder; every test has its own orders."""
     home: Path = tmp_path_factory.mktemp("blackbox")
     traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "500"}
-    with running(home, RETURNS_TIME_SCALE="1", **traced) as started:
+    with running(home, RETURNS_TIME_SCALE="1", **traced, **sites(home)) as started:
         yield started
 
 

@@ -138,6 +138,26 @@ async def test_a_replacement_ships_when_the_goods_are_back(stranger: Stranger) -
     assert await stranger.paid(order) == 0
 
 
+async def test_a_replacement_that_comes_back_is_refunded_once_and_by_nobodys_hand(
+    stranger: Stranger,
+) -> None:
+    order = cheap(1)
+    first = await approved(stranger, order, reason="defective", resolution="replacement")
+    await stranger.send_back(first, order, defect_confirmed=True)
+    await stranger.reaches(first, "settled")
+    assert await stranger.paid(order) == 0
+    second = await stranger.ask(a_request(order))
+    await stranger.labelled(second)
+    await stranger.send_back(second, order)
+    seen = await stranger.reaches(second, "settled")
+    assert seen["decision"]["decided_by"]["kind"] == "agent"
+    assert seen["decision"]["lines"][0]["units"] == [1]
+    await paid(stranger, order, 5300)
+    third = await stranger.ask(a_request(order))
+    await stranger.reaches(third, "rejected")
+    assert await stranger.paid(order) == 5300
+
+
 async def test_a_replacement_out_of_stock_lets_the_customer_choose_the_refund(
     stranger: Stranger,
 ) -> None:
