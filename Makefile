@@ -8,10 +8,10 @@ STAMP := $(VENV)/.installed
 SCENARIO ?= jacket
 EVERY ?= 6
 JUDGE := services/commerce/policy,services/commerce/law,services/commerce/risk,services/commerce/quote,services/commerce/judgement,services/commerce/decide
-MOVES := tests/blackbox/test_every_move.py
+LONG := tests/blackbox/test_every_move.py tests/deploy/test_kubernetes_types.py
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: goods-moves bench-judge coverage mutants payment-matrix help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests containers collector schemas lock clean
+.PHONY: test-long bench-judge coverage mutants payment-matrix help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests containers collector schemas lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,12 +54,12 @@ format: setup ## Format the code and mend what can be mended by machine
 	@$(BIN)/ruff check --fix --quiet .
 
 test: setup ## All tests that need no container engine, on real Kafka, PostgreSQL and HTTP
-	@$(PYTEST) --durations 12 tests --ignore tests/compose --ignore tests/chaos --ignore $(MOVES)
+	@$(PYTEST) --durations 12 tests --ignore tests/compose --ignore tests/chaos $(LONG:%=--ignore %)
 	@EMBEDDED_BROKER=librdkafka $(PYTEST) -q tests/blackbox/test_bus.py tests/integration/chassis/test_running.py \
 	    tests/integration/chassis/test_crashes.py -k "not kill_at_any or before_commit or after_publish"
 
-goods-moves: setup ## Every row of the table of goods, driven on the whole system by published calls
-	@$(BIN)/python -m pytest -q $(MOVES)
+test-long: setup ## Tests of a minute each: every row of the table of goods on the whole system, manifests against Kubernetes' types
+	@$(BIN)/python -m pytest -q $(LONG)
 
 integration: setup ## The integration tests: on containers where an engine answers, else on both embedded brokers
 	@if docker compose ls >/dev/null 2>&1; then \

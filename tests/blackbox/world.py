@@ -260,7 +260,15 @@ class Stranger:
         answer: Json = got.json()
         return answer
 
-    async def reaches(self, return_id: str, *statuses: str, seconds: float = 60) -> Json:
+    async def reaches(
+        self,
+        return_id: str,
+        *statuses: str,
+        seconds: float = 60,
+        shows: Callable[[Json], bool] = bool,
+    ) -> Json:
+        """The view in one of `statuses` that also `shows` what is looked for: status and decision
+        come by different topics, so that either may be seen before the other."""
         last: Json = {}
 
         async def there() -> Json | None:
@@ -269,7 +277,7 @@ class Stranger:
             if got.status_code != 200:
                 return None
             last = got.json()
-            return last if last["status"] in statuses else None
+            return last if last["status"] in statuses and shows(last) else None
 
         try:
             answer: Json = await until(there, seconds=seconds)
@@ -368,3 +376,8 @@ class Stranger:
 
     async def close(self) -> None:
         await self.http.aclose()
+
+
+def one_is_outstanding(seen: Json) -> bool:
+    found: object = seen["decision"]["return"].get("outstanding")
+    return found == [{"line_id": "1", "quantity": 1}]
