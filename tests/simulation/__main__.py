@@ -47,6 +47,7 @@ def main() -> int:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = used.ru_utime + used.ru_stime
     print(f"{played} seeds, {failed} failed, {seconds:.0f} s, {cpu:.0f} s of CPU with the stores")
+    print(f"{session.EXCUSED}: {seen[session.EXCUSED]} seeds")
     if given.find is not None:
         return 0
     anything = given.seed is None and (given.returns, given.faults, given.kind) == (None,) * 3

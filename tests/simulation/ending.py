@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -222,33 +221,31 @@ class Ending:
 
     def ends(self) -> dict[int, list[Json]]:
         """How the returns of each planned order ended, without what may depend on the schedule or
-        the seed; of two that are asked for at once, whoever comes first is told first.
+        the seed, but for what was paid `instead` of a refund that was never taken.
 
         `paid`: by the processor's book, per payment of the order.
         """
         found: dict[int, list[Json]] = defaultdict(list)
         for life in self.watch.lives.values():
             found[life.plan.index].append(self._end(life))
-        for life in self.watch.lives.values():
-            if life.plan.how.twins == "at_once":
-                found[life.plan.index].sort(key=lambda each: json.dumps(each, sort_keys=True))
         return dict(found)
 
     def _end(self, life: Life) -> Json:
         return_id = life.plan.return_id
         row = self.commerce[return_id]
         at = self.watch.simulation.clock.at
+        payments = life.plan.bought.payments(at)
+        instead = self.watch.instead.of(return_id, [each["payment_id"] for each in payments])
         return {
             "status": row["status"],
             "approved": row["approved"],
-            "paid": [
-                self.paid[return_id][payment["processor_reference"]]
-                for payment in life.plan.bought.payments(at)
-            ],
+            "paid": [self.paid[return_id][payment["processor_reference"]] for payment in payments],
             "credited": self.credits[return_id],
             "transferred": self.watch.transferred[return_id],
             "charged": self.charged[return_id],
             "sent": self.sent[derived("replacement", return_id)],
             "units": self.units[return_id],
             "determined": life.plan.how.determined,
+            "raced": life.plan.how.twins == "at_once",
+            "instead": instead,
         }

@@ -23,6 +23,7 @@ from contracts.decisions import (
 )
 from contracts.envelope import Envelope
 from contracts.lifecycle import Party, ReturnStatusChanged, Status
+from contracts.payment import RefundFailed
 from contracts.requests import Method, SettlementChosen
 from contracts.reviews import ReviewDecided
 from services.chassis.records import Record
@@ -30,6 +31,7 @@ from services.commerce.transitions import MOVES as RETURN_MOVES
 from services.fulfillment.transitions import MOVES as UNIT_MOVES
 from services.payment.model import RefundState
 from services.payment.transitions import MOVES as REFUND_MOVES
+from tests.simulation.instead import Instead
 from tests.simulation.life import Life
 from tests.simulation.looking import Due
 from tests.simulation.orders import CANARY
@@ -129,6 +131,7 @@ class Watch:
         self.reached: set[str] = set()
         self.transferred: dict[str, int] = defaultdict(int)
         """return_id -> minor units that a person was told to pay at a bank, and does."""
+        self.instead = Instead()
         self._rows: dict[str, dict[Any, Any]] = {name: {} for name in self.stores}
         self._moves: dict[str, RefundState] = {}
         self._last_move = 0
@@ -163,7 +166,10 @@ class Watch:
             said.waits_for_person = None
         elif isinstance(body, ReturnClosed):
             said.closed = True
+        elif isinstance(body, RefundFailed):
+            self.instead.failed(body, self._attempts.get(body.refund_id, 0))
         elif isinstance(body, RefundReleased):
+            self.instead.released(body)
             self._released(said, body)
 
     def _decided(self, said: Said, made: ReturnDecisionMade) -> None:

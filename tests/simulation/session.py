@@ -23,7 +23,7 @@ from typing import Any
 import structlog
 
 from services.ops.embedded.postgres import Server
-from tests.simulation import shrink, stores
+from tests.simulation import instead, shrink, stores
 from tests.simulation.orders import Json
 from tests.simulation.outside import Outside
 from tests.simulation.run import Result, Simulation
@@ -32,6 +32,8 @@ from tests.simulation.wanted import Wanted
 from tests.simulation.workers import Door
 from tests.stores import Stores, Versions
 
+EXCUSED = "paid another way, for a refund was never taken"
+"""Told at the end of a run: how many seeds R5 is held against less strictly (instead.py)."""
 WHOLE_EVERY = 20
 """Of so many seeds one is played as a whole without faults, too."""
 
@@ -103,6 +105,8 @@ async def played(shared: Environment, wanted: Wanted, *, compare: bool = True) -
             shared.calm[each.kind] = alone.ends[0]
         calm.setdefault(each.index, shared.calm[each.kind])
     found.violation = difference(found, calm)
+    if any(each["instead"] for ends in found.ends.values() for each in ends):
+        found.reached.add(EXCUSED)
     return found
 
 
@@ -133,7 +137,8 @@ async def only_faulted(shared: Environment, wanted: Wanted) -> Told:
 def difference(found: Result, calm: dict[int, list[Json]]) -> str | None:
     """R5: where no race decides, faults change nothing about the end of a planned return."""
     for index, end in calm.items():
-        if end[0]["determined"] and found.ends[index] != end:
+        raced = end[0]["raced"]
+        if end[0]["determined"] and not instead.alike(found.ends[index], end, sort=raced):
             return f"R5: return {index} ended as {found.ends[index]}, without faults as {end}"
     return None
 
