@@ -10,6 +10,7 @@ import pytest
 
 from tests.blackbox.otlp import Collector
 from tests.blackbox.world import Json, Stranger, a_request, an_order, until
+from tests.otelcol import HOW_TO_GET_IT, Relay
 
 pytestmark = pytest.mark.asyncio
 
@@ -64,6 +65,24 @@ async def test_a_return_is_one_trace_through_every_service(
     assert asked.parent == ""
     assert taken.parent == asked.span_id
     assert all(span.parent in by_id for span in spans if span.parent), "a parent is missing"
+
+
+async def test_the_collector_takes_spans_by_our_configuration_and_hands_them_on(
+    stranger: Stranger, collector: Collector, relay: Relay | None
+) -> None:
+    if relay is None:
+        pytest.skip(HOW_TO_GET_IT)
+    return_id = await settled(stranger, an_order())
+    trace = return_id.replace("-", "")
+
+    async def handed_on() -> bool:
+        found = {span.service for span in collector.spans() if span.trace_id == trace}
+        return found >= set(SERVICES)
+
+    await until(handed_on, about="spans of every service behind the collector")
+    sent = relay.counts("otelcol_exporter_sent_spans")
+    assert 0 < sent <= relay.counts("otelcol_receiver_accepted_spans")
+    assert relay.counts("otelcol_receiver_refused_spans") == 0
 
 
 def lines(stranger: Stranger) -> Iterator[tuple[str, str]]:

@@ -141,7 +141,10 @@ def running(name: str) -> Deployment:
 def deployed(
     name: str, *overrides: str, ports: Sequence[str] = tuple(PORTS)
 ) -> Iterator[Deployment]:
-    """Up until everything is healthy; down with all its data whatever happens."""
+    """Up until everything is healthy; down with all its data whatever happens.
+
+    `healthy_after_seconds` is that of `up --build --wait` where the image was built before.
+    """
     made = Deployment(
         name=name,
         files=("docker-compose.yml", *overrides),
@@ -150,7 +153,7 @@ def deployed(
     try:
         made.compose("build", "--quiet", "secrets", seconds=UP_SECONDS_MAX)
         begun = time.monotonic()
-        up = made.compose("up", "--wait", check=False, seconds=UP_SECONDS_MAX)
+        up = made.compose("up", "--build", "--wait", check=False, seconds=UP_SECONDS_MAX)
         made.healthy_after_seconds = time.monotonic() - begun
         if up.returncode != 0:
             state = made.compose("ps", "--all", check=False).stdout

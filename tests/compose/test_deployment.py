@@ -18,6 +18,7 @@ HEALTHY_SECONDS_MAX = 90
 BASE = "python:3.13-slim"
 IMAGE_BYTES_MAX = 250_000_000
 MEMORY_BYTES_MAX = 2_500_000_000
+UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 ENGINE_SECONDS_MAX = 60
 OURS = ("commerce", "fulfillment", "payment", "gateway", "sandbox")
 LASTING = (*OURS, "kafka", "postgres")
@@ -56,11 +57,24 @@ def test_all_of_it_takes_at_most_two_and_a_half_gigabytes(deployment: Deployment
         for service in LASTING
         for container in deployment.containers(service)
     }
-    print({service: f"{limit / 1e6:.0f} MB at most" for service, limit in limits.items()})
-    used = docker("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}")
-    print(*(line for line in used.splitlines() if line.startswith(deployment.name)), sep="\n")
+    listing = docker("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}")
+    used = {
+        name: in_bytes(taken)
+        for name, taken, *_ in map(str.split, listing.splitlines())
+        if name.startswith(f"{deployment.name}-")
+    }
+    print(*(f"{name} {taken / 1e6:.0f} MB" for name, taken in used.items()), sep="\n")
+    print(f"{sum(used.values()) / 1e6:.0f} MB used, {sum(limits.values()) / 1e6:.0f} MB at most")
+    assert len(used) == len(LASTING)
+    assert sum(used.values()) <= MEMORY_BYTES_MAX
     assert all(limits.values())
     assert sum(limits.values()) <= MEMORY_BYTES_MAX
+
+
+def in_bytes(told: str) -> float:
+    """Of a figure of `docker stats`, as `431.2MiB`."""
+    number = told.rstrip("BKMGi")
+    return float(number) * UNITS[told.removeprefix(number)]
 
 
 @pytest.mark.parametrize("service", OURS)

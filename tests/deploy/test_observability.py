@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import pkgutil
 import re
 import shutil
@@ -18,6 +17,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 import services
+from tests.otelcol import CONFIGURATION, HOW_TO_GET_IT, binary
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "observability"
@@ -104,12 +104,11 @@ def test_promtool_accepts_the_rules_and_their_unit_tests(check: tuple[str, ...])
 
 
 def test_the_collector_itself_accepts_its_configuration() -> None:
-    built = ROOT / ".cache" / "collector"
-    collector = os.environ.get("OTELCOL") or shutil.which("otelcol") or str(built)
-    if not Path(collector).exists():
-        pytest.skip("otelcol is not installed: `make collector` builds it (needs Go)")
+    collector = binary()
+    if collector is None:
+        pytest.skip(HOW_TO_GET_IT)
     done = subprocess.run(
-        [collector, "validate", f"--config={FOLDER / 'collector.yaml'}"],
+        [collector, "validate", f"--config={CONFIGURATION}"],
         capture_output=True,
         text=True,
         check=False,
