@@ -182,12 +182,27 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         The library's own tasks can end for good without a word. One cause is known and mended
         (`lost_connections`); this is for the ones that are not.
         """
-        looks, turns = 0, self._turns
+        looks, turns, knows = 0, self._turns, False
         while looks < 2:
             await asyncio.sleep(WATCH_SECONDS)
+            knows = knows or self._learns_who_leads()
             quiet = self._turns == turns and self._idle.is_set() and self._store_fails is None
             turns = self._turns
             looks = looks + 1 if quiet and await self._is_behind() else 0
+
+    def _learns_who_leads(self) -> bool:
+        """Whether it is in the group; joins once more where it may lead without knowing it.
+
+        A worker that takes over the name of the leader is not told that it leads (KIP-814), and a
+        leader that does not know it never notices new partitions: nobody would read them. Asked
+        again it is told; a follower gets its old share back, and nobody else hears of it.
+        """
+        consumer = self.subscriber.consumer
+        if consumer is None or self.broker_fails is not None:
+            return False
+        if consumer._coordinator._group_subscription is None:
+            consumer._coordinator.request_rejoin()
+        return True
 
     async def _is_behind(self) -> bool:
         consumer = self.subscriber.consumer

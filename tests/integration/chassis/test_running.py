@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from services.chassis import bus, runtime
 from services.chassis.runtime import Runtime
@@ -170,6 +172,32 @@ async def test_a_consumer_whose_own_tasks_have_died_without_a_word_is_made_anew(
             )
         assert subscriber.consumer is not first
         await wait_for(lambda: _ready(started), what="readiness", seconds=60)
+
+
+async def test_partitions_that_are_added_after_a_restart_are_read(
+    toy_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if toy_settings.embedded_broker == "librdkafka":
+        pytest.skip("librdkafka's broker knows no static members and adds no partitions")
+    monkeypatch.setattr(bus, "WATCH_SECONDS", 1.0)
+    monkeypatch.setattr(bus, "METADATA_AGE_MS_MAX", 1_000)
+    topic = toy_settings.topic("returns.requests")
+    async with running(toy_settings) as started, producing(toy_settings) as producer:
+        await publish(producer, toy_settings, request("o1", "before"))
+        await wait_for(lambda: requests_of(started, "o1"), what="the first request")
+    async with running(toy_settings) as started:
+        consumer = started.consumer.subscriber.consumer
+        assert consumer is not None
+        count = len(consumer.partitions_for_topic(topic) or ())
+        admin = AIOKafkaAdminClient(bootstrap_servers=toy_settings.kafka_bootstrap_servers)
+        await admin.start()
+        await admin.create_partitions({topic: NewPartitions(count + 1)})
+        await admin.close()
+
+        def is_assigned() -> bool:
+            return TopicPartition(topic, count) in consumer.assignment()
+
+        await wait_for(is_assigned, seconds=60, what="the new partition's reader")
 
 
 async def _has(started: Runtime, order_id: str, number: int) -> bool:
