@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from prometheus_client import REGISTRY
+
 from contracts.lifecycle import Status
-from services.chassis import telemetry
 from services.commerce.decide.draft import derived
 from services.payment.model import FAILED_STATES, OrderMoney, RefundState
 from tests.simulation.invariants import Watch, insist
@@ -103,8 +104,7 @@ class Ending:
         self._legs_follow_the_money()
         gaps = await self.stores["payment"].checker.fetchval(GAPS)
         insist(gaps is None, "I14: the numbers of the credit notes have gaps")
-        told = telemetry.exposition().decode()
-        insist(CANARY not in told, "I16: a person in the metrics")
+        insist(CANARY not in _labels(), "I16: a person in the metrics")
         logged = [line for line in self.watch.simulation.environment.logged if CANARY in line]
         insist(not logged, f"I16: a person in the log: {logged[:1]}")
 
@@ -249,3 +249,10 @@ class Ending:
             "raced": life.plan.how.twins == "at_once",
             "instead": instead,
         }
+
+
+def _labels() -> str:
+    """Every value of every label: the part of the metrics that the code does not fix. Writing all
+    of them out as readers get them takes three times as long."""
+    samples = (sample for family in REGISTRY.collect() for sample in family.samples)
+    return " ".join(value for sample in samples for value in sample.labels.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import multiprocessing
 import queue
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+import uvloop
 
 from services.ops.embedded.postgres import Server
 from tests.simulation import instead, shrink, stores
@@ -178,7 +180,8 @@ def _work(made: Stores, folder: Path, look: Look, jobs: Sequence[Wanted], result
             for each in jobs:
                 results.put(await look(shared, each))
 
-    asyncio.run(all_of_them())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(all_of_them())
 
 
 def run(
@@ -197,6 +200,7 @@ def run(
             )
             for number in range(min(processes, len(wanted)))
         ]
+        gc.freeze()  # what is there by now stays: nobody has to look through it again
         for worker in workers:
             worker.start()
         try:

@@ -30,10 +30,13 @@ CREATE TRIGGER note_promise AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION
 """
 # Tables in which something was written, also by a transaction that came to nothing.
 WRITTEN = """
-SELECT string_agg(format('%I', relname), ', ') FROM pg_class
+SELECT relname FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> ALL($1::text[])
     AND pg_relation_size(oid) > 0
 """
+FROM_THE_BEGINNING = "SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"
+# Neither foreign keys nor triggers have a say when everything goes.
+UNCHECKED = "SET session_replication_role = replica"
 
 
 @dataclass
@@ -45,10 +48,28 @@ class Store:
     checker: Any
 
     async def empty(self) -> None:
-        """As it was new; only what was written is emptied, for that costs files."""
-        written = await self.checker.fetchval(WRITTEN, list(KEPT))
-        if written is not None:
-            await self.checker.execute(f"TRUNCATE {written} RESTART IDENTITY CASCADE")
+        """As it was new, down to the order of its rows: no table has a page left.
+
+        TRUNCATE does the same at six times the price: it makes new files, and every plan that
+        was made for the old ones is made again.
+        """
+        written = await self._written()
+        if not written:
+            return
+        await self.checker.execute(";".join(f'DELETE FROM "{name}"' for name in written))
+        await self.checker.execute(FROM_THE_BEGINNING)
+        await self.checker.execute(f"VACUUM {_names(written)}")
+        left = await self._written()
+        if left:
+            await self.checker.execute(f"TRUNCATE {_names(left)} RESTART IDENTITY CASCADE")
+
+    async def _written(self) -> list[str]:
+        rows = await self.checker.fetch(WRITTEN, list(KEPT))
+        return [row["relname"] for row in rows]
+
+
+def _names(tables: list[str]) -> str:
+    return ", ".join(f'"{name}"' for name in tables)
 
 
 @contextmanager
@@ -58,6 +79,8 @@ def cluster(folder: Path) -> Iterator[Server]:
         server.execute(
             sql.SQL("ALTER SYSTEM SET autovacuum = off"),
             sql.SQL("ALTER SYSTEM SET track_activities = off"),
+            # Small tables: how a statement is carried out hardly depends on its arguments.
+            sql.SQL("ALTER SYSTEM SET plan_cache_mode = force_generic_plan"),
             sql.SQL("SELECT pg_reload_conf()"),
         )
         yield server
@@ -73,6 +96,7 @@ async def opened(made: Stores) -> AsyncIterator[dict[str, Store]]:
             name = address.runtime_url.rpartition("/")[2]
             checker = await asyncpg.connect(made.server.url(name))
             await checker.execute(AUDIT)
+            await checker.execute(UNCHECKED)
             pools = [
                 await database.connect_pool(address.runtime_url, service, size=1)
                 for _ in range(WORKERS_MAX)

@@ -17,9 +17,13 @@ class Trace:
     """`lines` are kept; `hash` covers every one of them."""
 
     lines: list[str] = field(default_factory=list)
+    _at: datetime | None = None
+    _told: str = ""
 
     def add(self, step: int, at: datetime, who: str, what: str) -> None:
-        self.lines.append(f"{step:4} {at:%m-%d %H:%M:%S.%f} {who:<14} {what}")
+        if at is not self._at:  # time stands still for most steps, and is dear to tell
+            self._at, self._told = at, f"{at:%m-%d %H:%M:%S.%f}"
+        self.lines.append(f"{step:4} {self._told} {who:<14} {what}")
 
     @property
     def hash(self) -> str:

@@ -70,9 +70,6 @@ class Bus:
             listen(record)
         return record
 
-    def end(self, place: Place) -> int:
-        return len(self.log[place])
-
     def records(self) -> list[Record]:
         return [record for place in sorted(self.log) for record in self.log[place]]
 
@@ -114,6 +111,7 @@ class Group:
 
     def __post_init__(self) -> None:
         names = topics.topics_read_by(self.service)
+        self._owned: dict[int, list[Place]] = {}
         self.places = [(name, number) for name in names for number in range(PARTITIONS)]
 
     def rebalance(self, members: list[int], *, turn: int = 0) -> None:
@@ -126,14 +124,15 @@ class Group:
             if self.owner.get(place) != new:
                 self.owner[place] = new
                 self.position[place] = self.committed[place]
+        self._owned = {
+            member: [place for place in self.places if self.owner[place] == member]
+            for member in members
+        }
 
     def behind(self, member: int) -> list[Place]:
         """Partitions of a member with records that it has not taken yet."""
-        return [
-            place
-            for place in self.places
-            if self.owner.get(place) == member and self.position[place] < self.bus.end(place)
-        ]
+        position, log = self.position, self.bus.log
+        return [place for place in self._owned.get(member, ()) if position[place] < len(log[place])]
 
     def poll(self, place: Place, limit: int) -> list[Record]:
         begin = self.position[place]
