@@ -208,6 +208,15 @@ async def test_partitions_are_added_while_nothing_waits(
         await settled(stranger)
 
 
+def set_back(operator: Operator, command: str) -> None:
+    """Refused until the session of the instance that was stopped has ended."""
+    wait_until(
+        lambda: "returns.decisions" in operator.types(command, check=False),
+        seconds=SECONDS_MAX,
+        what="new offsets of an empty group",
+    )
+
+
 @pytest.mark.asyncio
 async def test_a_topic_is_replayed_and_nothing_done_twice(
     operator: Operator, deployment: Deployment, stranger: Stranger
@@ -215,7 +224,7 @@ async def test_a_topic_is_replayed_and_nothing_done_twice(
     _, order = await settled(stranger)
     [_, reset, _, dropped] = commands("replay-a-topic")
     deployment.compose("stop", "payment")
-    assert "returns.decisions" in operator.types(reset)
+    set_back(operator, reset)
     deployment.compose("up", "--wait", "--no-deps", "--no-recreate", "payment")
 
     def duplicates() -> float:
@@ -241,7 +250,7 @@ async def test_yesterdays_payment_store_is_restored_and_catches_up(
     deployment.compose("run", "--rm", "stores")
     operator.types(restore.replace("payment.dump", "/tmp/payment.dump"))
     reset = commands("replay-a-topic")[1].replace("--topic returns.decisions", "--all-topics")
-    operator.types(reset)
+    set_back(operator, reset)
     deployment.compose("up", "--wait", "--no-deps", "--no-recreate", "payment")
 
     async def agrees() -> bool:
