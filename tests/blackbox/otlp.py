@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -53,7 +54,9 @@ def collecting() -> Iterator[Collector]:
     class Taking(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers["content-length"])
-            collector.bodies.append(self.rfile.read(length))
+            body = self.rfile.read(length)
+            packed = self.headers["content-encoding"] == "gzip"
+            collector.bodies.append(gzip.decompress(body) if packed else body)
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
