@@ -29,7 +29,7 @@ from contracts.reviews import ReviewDecided
 from services.chassis.records import Record
 from services.commerce.transitions import MOVES as RETURN_MOVES
 from services.fulfillment.transitions import MOVES as UNIT_MOVES
-from services.payment.model import RefundState
+from services.payment.model import KEY_TRUSTED_HOURS_MAX, RefundState
 from services.payment.transitions import MOVES as REFUND_MOVES
 from tests.simulation.instead import Instead
 from tests.simulation.life import Life
@@ -37,6 +37,8 @@ from tests.simulation.looking import Due
 from tests.simulation.orders import CANARY
 from tests.simulation.people import FINAL, Call
 
+KEY_TRUSTED_MIN = timedelta(hours=KEY_TRUSTED_HOURS_MAX - 1)
+"""The clocks of two machines may differ by less than that hour."""
 EFFECTS_MAX, PARKED_MAX, OUTBOX_MAX, ATTEMPTS_MAX = 60, 200, 500, 60
 OVERDUE_MAX = timedelta(minutes=5)
 FACTS_FOR = {
@@ -138,6 +140,7 @@ class Watch:
         self._last_move = 0
         self._money_version: Any = None
         self._attempts: dict[str, int] = {}
+        self._submitted_at: dict[tuple[str, int], datetime] = {}
         self._absent: set[tuple[str, int]] = set()
 
     # What is said.
@@ -377,8 +380,13 @@ class Watch:
     async def _attempts_follow_proof(self, checker: Any) -> None:
         for row in await checker.fetch(SUBMITTED):
             refund_id, attempt = row["refund_id"], row["attempt"]
-            last = self._attempts.get(refund_id, 1)
+            now, last = self.simulation.clock.at, self._attempts.get(refund_id, 1)
+            began = self._submitted_at.setdefault((refund_id, attempt), now)
             if attempt > last:
                 self.reached.add("refund tried again after proof of absence")
+                # A key too old to be trusted is given up, where nothing was sent with it last.
+                old = began - self._submitted_at.get((refund_id, last), began) > KEY_TRUSTED_MIN
+                proven = old or (refund_id, last) in self._absent
+                insist(proven, f"I7: attempt {attempt} of {refund_id}, {last} may have succeeded")
             insist(attempt <= last + 1, f"I7: attempt {attempt} of {refund_id} after {last}")
             self._attempts[refund_id] = max(attempt, last)
