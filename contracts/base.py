@@ -29,6 +29,9 @@ RFC_3339 = re.compile(
 )
 
 
+_set = object.__setattr__
+
+
 class OpenEnum(StrEnum):
     """An enum that a newer writer may extend: a value this reader does not know is ``unknown``."""
 
@@ -56,10 +59,10 @@ class Part(BaseModel):
         Every field must be named, in the order of the class: it is written in this order.
         """
         made = cls.__new__(cls)
-        object.__setattr__(made, "__dict__", values)
-        object.__setattr__(made, "__pydantic_fields_set__", set(values))
-        object.__setattr__(made, "__pydantic_extra__", None)
-        object.__setattr__(made, "__pydantic_private__", None)
+        _set(made, "__dict__", values)
+        _set(made, "__pydantic_fields_set__", set(values))
+        _set(made, "__pydantic_extra__", None)
+        _set(made, "__pydantic_private__", None)
         return made
 
 

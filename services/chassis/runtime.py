@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,7 +14,16 @@ from fastapi import FastAPI
 
 from contracts import topics
 from contracts.base import Message
-from services.chassis import bus, database, health, http, lost_connections, server, telemetry
+from services.chassis import (
+    bus,
+    database,
+    garbage,
+    health,
+    http,
+    lost_connections,
+    server,
+    telemetry,
+)
 from services.chassis.batch import Batch
 from services.chassis.bus import Consumer, backoff_seconds
 from services.chassis.clock import Clock, WallClock
@@ -29,7 +37,6 @@ from services.chassis.settings import Settings
 from services.chassis.work import UnitOfWork
 
 CLOSE_SECONDS_MAX = 5.0
-GARBAGE_ALLOCATIONS_MIN = 50_000
 
 Build = Callable[[Settings, Any], Service[Any]]
 """(settings, pool) -> the service. Executors may keep the pool."""
@@ -176,11 +183,7 @@ def run(name: str, build: Build, routes: Routes | None = None, **app_arguments: 
 
         uvloop.install()
         lost_connections.are_told()
-    # What was imported never becomes garbage, and messages leave no cycles: looking for them as
-    # often as by default costs some 7 % of the CPU.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_ALLOCATIONS_MIN)
+    garbage.look_seldom()
     asyncio.run(_main(name, build, routes, settings, app_arguments))
 
 

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from contracts.decisions import Effect, Outcome, RefundBreakdown, ReturnDecisionMade
 from contracts.money import Money
+from services.chassis import garbage
 from services.commerce import judgement
 from services.commerce.policy.loader import PolicyRefused
 from services.commerce.policy.versions import BUILT_IN_VERSIONS, Versions
@@ -101,6 +102,7 @@ def _prepare(paths: tuple[Path | None, ...]) -> None:
     """In a worker: loads the policies once. None means each document's own, else the built-in."""
     global _sides
     _sides = tuple(None if path is None else chosen_policies(path) for path in paths)
+    garbage.look_seldom()
 
 
 def _play(chunk: list[tuple[int, object]]) -> Tally:

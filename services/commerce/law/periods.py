@@ -57,7 +57,7 @@ def last_day(start: date, row: Withdrawal, country: str, *, informed_on: date | 
     lengthens it beyond that.
     """
     initial = _rolled(zones.days_after(start, row.window_days), row, country)
-    if not row.months_without_information:
+    if not row.months_without_information or (informed_on is not None and informed_on <= start):
         return initial
     longest = _rolled(months_after(initial, row.months_without_information), row, country)
     if informed_on is None:
