@@ -22,6 +22,7 @@ from contracts.requests import Method
 from contracts.reviews import ReviewDecided, ReviewDecision
 from services.commerce.judgement import Released, clock
 from services.commerce.judgement.clock import Running
+from services.commerce.promise import Promise
 
 ORDER_WAIT = timedelta(seconds=10)
 ASSESSMENT_WAIT = timedelta(seconds=60)
@@ -179,24 +180,6 @@ class Asked(StrEnum):
     RELEASE = "release"
 
 
-class Promise(Part):
-    """What the customer was told before, and when it was acknowledged."""
-
-    quote_id: str
-    amount: int | None = None
-    currency: str | None = None
-    valid_until: datetime | None = None
-    acknowledged_at: datetime | None = None
-    outcome: Outcome | None = None
-    parts: Mapping[str, int] = Field(default_factory=dict)
-    """The parts of the amount that were not zero, in minor units."""
-    refund_on: RefundOn | None = None
-    units: int | None = None
-    """How many units it was about."""
-    against: tuple[str, ...] = ()
-    """Codes of the findings that spoke against it."""
-
-
 class Verdict(Part):
     """What a person last decided about this return."""
 
@@ -338,9 +321,18 @@ class Return(Part):
         return found
 
     @property
+    def live(self) -> dict[str, int]:
+        """payment_id ("": no payment's) -> minor units released and not known to have failed."""
+        found: dict[str, int] = {}
+        for each in self.refunds:
+            if each.money in LIVE:
+                by = each.payment_id or ""
+                found[by] = found.get(by, 0) + each.amount
+        return found
+
+    @property
     def live_amount(self) -> int:
-        """Minor units that are released and not known to have failed."""
-        return sum(each.amount for each in self.refunds if each.money in LIVE)
+        return sum(self.live.values())
 
     @property
     def released_amount(self) -> int:
@@ -362,8 +354,20 @@ class Return(Part):
         )
 
     @property
+    def owed(self) -> int:
+        """Minor units of the terms that neither live refunds nor a release to come will pay."""
+        if self.terms is None:
+            return 0
+        released, later = self.released_keys, 0
+        if any(unit.key not in released for unit in self.units):
+            later = max(self.terms.total - self.released_amount, 0)
+        return max(self.terms.total - self.live_amount - later, 0)
+
+    @property
     def unpaid(self) -> tuple[Refund, ...]:
-        return tuple(each for each in self.refunds if each.unpaid)
+        """What another refund has to pay; none where a person agreed to what is live already."""
+        found = tuple(each for each in self.refunds if each.unpaid)
+        return found if found and self.owed else ()
 
     @property
     def all_settled(self) -> bool:
@@ -371,10 +375,8 @@ class Return(Part):
         assert self.terms is not None
         if self.exchange is not None:
             return self.exchange.state is ReplacementState.SHIPPED
-        live = [each for each in self.refunds if not each.replaced]
-        if any(each.money is not Money.SETTLED for each in live):
-            return False
-        return sum(each.amount for each in live) >= self.terms.total
+        settled = sum(each.amount for each in self.refunds if each.money is Money.SETTLED)
+        return self.terms.total <= settled == self.live_amount
 
     def units_at(self, *places: Goods) -> tuple[Unit, ...]:
         return tuple(unit for unit in self.units if unit.goods in places)

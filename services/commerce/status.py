@@ -85,7 +85,7 @@ def _standing(current: Return, status: Status, party: Party) -> Standing:
 def _failed(current: Return) -> bool:
     return (
         current.state in (State.APPROVED, State.AWAITING_REVIEW)
-        and any(each.money is Money.FAILED and not each.replaced for each in current.refunds)
+        and any(each.money is Money.FAILED for each in current.unpaid)
         and not current.disputes
     )
 

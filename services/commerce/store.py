@@ -32,9 +32,10 @@ from services.commerce.decide.draft import Desk
 from services.commerce.decide.intake import matches
 from services.commerce.history import Past
 from services.commerce.judgement import History, Precedent
-from services.commerce.model import Promise, Return
+from services.commerce.model import Return
 from services.commerce.papers import Dossier, Order
 from services.commerce.policy.versions import Versions
+from services.commerce.promise import Promise
 
 ROUTINE = (
     OrderSnapshot,

@@ -219,7 +219,7 @@ def _turned(draft: Draft) -> EscalationReason | None:
     assert terms is not None and standing is not None
     if money is None or draft.current.exchange is not None:
         return None
-    owed = terms.total - draft.current.released_amount
+    owed = terms.total - draft.current.live_amount
     payments = {each.payment_id: each for each in money.payments}
     used = [payments.get(each.payment_id) for each in standing.settlement.allocations]
     if any(each is not None and each.dispute is DisputeState.OPEN for each in used):

@@ -293,6 +293,7 @@ class Draft:
             "released": current.released_units,
             "released_amount": current.released_amount,
             "taken_back": not current.live_amount,
+            "live": None if current.live_amount == current.released_amount else current.live,
             "linked": current.proven,
             "sent_at": current.sent_at,
             "received_at": current.received_at,
@@ -354,10 +355,8 @@ class Draft:
     def refund_due(self) -> datetime | None:
         """The statutory date; counted anew only after something that it depends on."""
         now, before = self.current, self.began
-        same = now.clock is before.clock and (now.sent_at, now.received_at) == (
-            before.sent_at,
-            before.received_at,
-        )
+        moved = (now.sent_at, now.received_at) != (before.sent_at, before.received_at)
+        same = now.clock is before.clock and not moved
         return now.refund_due if same else now.refund_due_now()
 
     def _notice(self) -> datetime:

@@ -9,8 +9,9 @@ from services.chassis.decision import Decision
 from services.commerce import judgement
 from services.commerce.decide import asking
 from services.commerce.decide.draft import Desk, Draft
-from services.commerce.model import Promise, Return, State
+from services.commerce.model import Return, State
 from services.commerce.papers import Dossier, Facts, Paper
+from services.commerce.promise import Promise
 
 
 def requested(message: ReturnRequest, desk: Desk, promise: Promise | None) -> Decision[Dossier]:

@@ -24,7 +24,7 @@ from contracts.payment import (
 from services.commerce import judgement
 from services.commerce.decide import asking, release
 from services.commerce.decide.draft import Draft
-from services.commerce.model import Money, Refund, State
+from services.commerce.model import REPLACEABLE, Money, Refund, Return, State
 from services.commerce.transitions import Impossible
 
 MOVES: dict[type[RefundMessage], Money] = {
@@ -91,7 +91,7 @@ def moved(draft: Draft, message: RefundMessage) -> None:
     if (refund.money, money) in OVERTAKEN:
         draft.ignored = f"{type(message).__name__} while {refund.money}"
         return
-    if refund.replaced and money is Money.SETTLED:
+    if money is Money.SETTLED and _is_given_up(draft.current, refund):
         raise Impossible(f"refund {refund.refund_id} settled after it was proven failed")
     changed = refund.model_copy(update={"money": money})
     if isinstance(message, RefundFailed):
@@ -102,6 +102,13 @@ def moved(draft: Draft, message: RefundMessage) -> None:
         draft.refund_changed(changed)
         release.carry_out(draft)
     draft.show()
+
+
+def _is_given_up(current: Return, refund: Refund) -> bool:
+    """Proven failed or taken back, and paid another way or, by a person's word, not at all."""
+    assert current.terms is not None
+    rest = current.terms.total - current.live_amount
+    return refund.replaced or (refund.money in REPLACEABLE and refund.amount > rest)
 
 
 def _failed(draft: Draft, message: RefundFailed) -> None:

@@ -9,7 +9,7 @@ from contracts.decisions import Effect, Finding, Outcome, RefundBreakdown, Retur
 from contracts.money import Money
 from contracts.quotes import Quote
 from services.commerce.judgement.notes import finding
-from services.commerce.model import Promise
+from services.commerce.promise import Promise
 
 DECIDING = frozenset({Effect.OPPOSES, Effect.REQUIRES_REVIEW, Effect.BLOCKS})
 OUTCOMES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from contracts.decisions import (
     Allocation,
@@ -78,15 +78,16 @@ def _carry_out(draft: Draft, current: Return, terms: Terms) -> None:
         _replacement(draft, current.exchange)
         return
     units = payable(current)
-    if not (units or current.unpaid) or terms.total == 0:
+    unpaid = tuple(_shares(current))
+    if not (units or unpaid) or terms.total == 0:
         return
     if current.reserved_sequence != terms.sequence or _voiding(current):
         return
     if not _fresh(draft):
         asking.ask(draft, Asked.RELEASE)
         return
-    for refund in current.unpaid:
-        _replace(draft, refund)
+    for failed, amount in unpaid:
+        _replace(draft, failed, amount)
     if units:
         _release(draft, units)
     draft.show()
@@ -169,18 +170,29 @@ def _tenders(terms: Terms, part: Released) -> tuple[Allocation, ...]:
     return (Allocation.model_construct(payment_id="", amount=part.release.amount),)
 
 
-def _replace(draft: Draft, failed: Refund) -> None:
+def _shares(current: Return) -> Iterator[tuple[Refund, int]]:
+    """(refund, minor units): what is paid instead of each unpaid refund. A person may have agreed
+    to less than all of them, or to more: the last one takes what is over."""
+    unpaid, rest = current.unpaid, current.owed
+    for position, failed in enumerate(unpaid, start=1):
+        share = rest if position == len(unpaid) else min(failed.amount, rest)
+        rest -= share
+        if share:
+            yield failed, share
+
+
+def _replace(draft: Draft, failed: Refund, amount: int) -> None:
     """Another refund stands in for one that is proven failed or was taken back."""
     current, terms = draft.current, draft.current.terms
     assert terms is not None
-    for payment_id, amount in _sources(draft, failed, terms):
+    for payment_id, part in _sources(draft, failed, terms, amount):
         refund = Refund(
             refund_id=derived(
                 "refund", current.return_id, terms.sequence, failed.refund_id, payment_id
             ),
             method=terms.method,
             payment_id=payment_id,
-            amount=amount,
+            amount=part,
             sequence=terms.sequence,
             lines=failed.lines,
         )
@@ -189,13 +201,15 @@ def _replace(draft: Draft, failed: Refund) -> None:
     draft.refund_changed(failed.model_copy(update={"replaced": True}))
 
 
-def _sources(draft: Draft, failed: Refund, terms: Terms) -> list[tuple[str | None, int]]:
+def _sources(
+    draft: Draft, failed: Refund, terms: Terms, amount: int
+) -> list[tuple[str | None, int]]:
     """(payment, amount): by which payments the amount of a failed refund goes back."""
     if terms.method is not Method.ORIGINAL_PAYMENT_METHOD:
-        return [(None, failed.amount)]
+        return [(None, amount)]
     if failed.payment_id is not None:
-        return [(failed.payment_id, failed.amount)]
-    standing, rest, found = draft.standing, failed.amount, []
+        return [(failed.payment_id, amount)]
+    standing, rest, found = draft.standing, amount, []
     assert standing is not None
     for each in standing.settlement.allocations:
         part = min(rest, each.amount)

@@ -114,11 +114,19 @@ class Case(Part):
     """What has been released of this return so far, in minor units."""
     taken_back: Flag = False
     """All that was released is proven failed or was taken back: nothing of it has left."""
+    live: Mapping[str, MinorUnits] | None = None
+    """payment_id ("": no payment's) -> minor units of what was released that are paid or on their
+    way. None: all of it is."""
     linked: Flag = False
     """A reviewer linked the order: that proves ownership, whatever id the request names."""
     sent_at: Instant | None = None
     """Proof of sending: the carrier's first scan, or a document that a person accepted."""
     received_at: Instant | None = None
+
+    @property
+    def live_amount(self) -> int:
+        """What has left or is about to: nobody decides about it any more."""
+        return self.released_amount if self.live is None else sum(self.live.values())
 
 
 class Precedent(Part):

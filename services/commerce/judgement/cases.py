@@ -116,6 +116,14 @@ def _facts(case: Case, judged: Judged) -> Iterable[CaseFact]:
             )
 
 
+def _gone(case: Case) -> Iterable[CaseFact]:
+    """What has become of the money, where not all that was released has gone out."""
+    if case.live is not None:
+        lost = max(case.released_amount - case.live_amount, 0)
+        yield CaseFact(name="paid_or_on_its_way", value=case.live_amount)
+        yield CaseFact(name="taken_back_or_failed", value=lost)
+
+
 def _named(what: str, of: str) -> str:
     return f"{what}:{of}"[:IDENTIFIER_LENGTH_MAX]
 
@@ -149,7 +157,7 @@ def escalated(
         each.model_dump(mode="json", exclude_none=True)
         for each in (case.history.returns if case.history is not None else ())
     )
-    facts = (*basis.facts, CaseFact(name="refund_total", value=total))
+    facts = (*basis.facts, CaseFact(name="refund_total", value=total), *_gone(case))
     shown = ReviewCase(
         case_sha256="0" * 64,
         choices=offered,

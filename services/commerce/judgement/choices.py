@@ -22,6 +22,7 @@ ASK = ReviewChoice(decision="request_evidence", effect="the customer is asked an
 REFUSE = ReviewChoice(decision="reject", effect="nothing is refunded, the return ends")
 IN_PARTS = "it has more units than one return carries; have it asked for in parts"
 CONFIRM_ONLY = "a withdrawal in its period can only be confirmed"
+GONE = "paid or on their way already"
 PAID = "money has been released; only a reversal takes it back"
 
 
@@ -48,15 +49,23 @@ def _of_order(
         yield ReviewChoice(decision="reject", effect=_rejecting(case, decision, judged))
         yield ASK
         return
-    approve = f"{Money(total, decision.currency or '')} are refunded{_by_law(decision)}"
+    approve = f"{Money(total, decision.currency or '')} are refunded{_of_it(case, decision)}"
+    approve += _by_law(decision)
     if decision.replacement is not None:
         approve = f"{decision.replacement.quantity} of {decision.replacement.sku} are sent"
     yield ReviewChoice(decision="approve", effect=approve)
     yield ReviewChoice(decision="reject", effect=_rejecting(case, decision, judged))
     if refund is not None and decision.replacement is None:
-        effect = _adjusting(decision, value_may_be_deducted=value_may_be_deducted)
+        effect = _adjusting(case, decision, value_may_be_deducted=value_may_be_deducted)
         yield ReviewChoice(decision="adjust", effect=effect)
     yield ASK
+
+
+def _of_it(case: Case, decision: ReturnDecisionMade) -> str:
+    """How much of the amount has gone out before, where not all that was released has."""
+    if case.live is None or not case.live_amount:
+        return ""
+    return f", {Money(case.live_amount, decision.currency or '')} of it are {GONE}"
 
 
 def _by_law(decision: ReturnDecisionMade) -> str:
@@ -78,6 +87,28 @@ def stays(case: Case, standing: ReturnDecisionMade, judged: Judged) -> dict[str,
     return found
 
 
+def left_by_refusing(
+    case: Case, standing: ReturnDecisionMade, judged: Judged, kept: dict[str, tuple[int, ...]]
+) -> int:
+    """Minor units that a refusal leaves of the `kept` units.
+
+    A part of what was released for them may have failed or been taken back, as after a lost
+    dispute: that part is refused too, unless it is of units that are withdrawn in their period.
+    """
+    left = parts.running(case, standing, judged, kept).refund.total
+    if case.live is None or case.taken_back:
+        return left
+    withdrawn = {
+        line_id: tuple(sorted(set(ordinals) & judged.withdrawn.get(line_id, set())))
+        for line_id, ordinals in case.released.items()
+    }
+    released, owed = (
+        parts.running(case, standing, judged, units).refund.total
+        for units in (case.released, withdrawn)
+    )
+    return left - max(released - max(case.live_amount, owed), 0)
+
+
 def is_everything(standing: ReturnDecisionMade, units: dict[str, tuple[int, ...]]) -> bool:
     return {line: set(each) for line, each in units.items()} == {
         line: each for line, each in parts.approved_units(standing).items() if each
@@ -93,9 +124,12 @@ def reject_refusal(case: Case, standing: ReturnDecisionMade, judged: Judged | No
     paid = case.released_amount and not case.taken_back
     if not kept:
         return PAID if paid else None
-    if not is_everything(standing, kept):
+    if not is_everything(standing, kept) or judged is None:
         return None
-    return PAID if paid else CONFIRM_ONLY
+    total = standing.refund.total if standing.refund is not None else 0
+    if left_by_refusing(case, standing, judged, kept) < total:
+        return None
+    return PAID if paid and case.live_amount >= total else CONFIRM_ONLY
 
 
 def _rejecting(case: Case, decision: ReturnDecisionMade, judged: Judged | None) -> str:
@@ -105,14 +139,17 @@ def _rejecting(case: Case, decision: ReturnDecisionMade, judged: Judged | None) 
     kept = {} if judged is None else stays(case, decision, judged)
     if not kept or judged is None:
         return REFUSE.effect
-    left = parts.running(case, decision, judged, kept).refund.total
-    return (
-        f"{Money(left, decision.currency or '')} stand for what is withdrawn or paid already,"
-        " the rest is refused"
-    )
+    left = left_by_refusing(case, decision, judged, kept)
+    total, currency = decision.refund.total if decision.refund else 0, decision.currency or ""
+    why = "for what is withdrawn or paid already"
+    if left == case.live_amount:
+        why = "because they are paid or on their way"
+    if left >= total:
+        return f"{Money(left, currency)} stand {why}, the rest is refused"
+    return f"{Money(left, currency)} stand {why}, {Money(total - left, currency)} are refused"
 
 
-def _adjusting(decision: ReturnDecisionMade, *, value_may_be_deducted: bool) -> str:
+def _adjusting(case: Case, decision: ReturnDecisionMade, *, value_may_be_deducted: bool) -> str:
     refund = decision.refund
     assert refund is not None
     currency = decision.currency or ""
@@ -123,7 +160,8 @@ def _adjusting(decision: ReturnDecisionMade, *, value_may_be_deducted: bool) -> 
             "; less is not allowed: the consumer was not told of the withdrawal, or is not at fault"
         )
     else:
-        least, why = 0, "; what is below the calculation is booked as diminished value, tax stays"
+        least = case.live_amount
+        why = "; what is below the calculation is booked as diminished value, tax stays"
     return f"between {Money(least, currency)} and {Money(most, currency)}{why}"
 
 

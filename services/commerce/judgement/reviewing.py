@@ -50,7 +50,9 @@ def review(
         kept = {} if judged is None else choices.stays(case, standing, judged)
         if judged is None or not kept:
             return _rejected(case, standing, decided)
-        agreed = _without_the_refused(case, standing, judged, kept)
+        if not choices.is_everything(standing, kept):
+            agreed = _without_the_refused(case, standing, judged, kept)
+        agreed = _with_total(agreed, choices.left_by_refusing(case, standing, judged, kept))
     refund = _agreed_refund(agreed, decided)
     second = _second(case, standing, decided, refund.total)
     if second is not None:
@@ -107,8 +109,8 @@ def _adjust_refusal(case: Case, standing: ReturnDecisionMade, decided: ReviewDec
         return "an adjustment needs an amount"
     if wanted > most:
         return f"at most {Money(most, currency)} can be paid"
-    if wanted < case.released_amount:
-        return f"{Money(case.released_amount, currency)} have been released already"
+    if wanted < case.live_amount:
+        return f"{Money(case.live_amount, currency)} are {choices.GONE}"
     if wanted < refund.total:
         return _deduction_refusal(case, standing)
     return None
@@ -200,6 +202,14 @@ def _without_the_refused(
     )
 
 
+def _with_total(standing: ReturnDecisionMade, total: int) -> ReturnDecisionMade:
+    """The case at `total`: what is below the calculation is booked as diminished value."""
+    refund = standing.refund or RefundBreakdown()
+    less = refund.diminished_value + refund.total - total
+    lowered = refund.model_copy(update={"diminished_value": less, "total": total})
+    return standing.model_copy(update={"refund": lowered})
+
+
 def _nothing(line: DecidedLine) -> DecidedLine:
     return DecidedLine(
         line_id=line.line_id, sku=line.sku, quantity=line.quantity, verdict=Verdict.REJECTED
@@ -271,13 +281,35 @@ def _paid(
     if decided.settlement is not None:
         method = decided.settlement.method
     update: dict[str, object] = {
-        "settlement": approval.settlement(case, adjusted, method),
+        "settlement": approval.settlement(case, _live_first(case, adjusted), method),
         "decided_by": _human(decided),
     }
     if case.order is not None:
         update |= _dates(case, adjusted, case.order)
     made = approval.approved(case, adjusted, findings=findings, update=update)
     return made.model_copy(update={"release": _short_release(case, made)})
+
+
+def _live_first(case: Case, standing: ReturnDecisionMade) -> ReturnDecisionMade:
+    """The allocations of a total that is lower than they are: what is live stays where it is."""
+    total = standing.refund.total if standing.refund is not None else 0
+    before = standing.settlement.allocations
+    if case.live is None or sum(each.amount for each in before) < total:
+        return standing
+    live = {each.payment_id: min(case.live.get(each.payment_id, 0), each.amount) for each in before}
+    kept = dict(live)
+    rest = total - sum(live.values())
+    for each in before:
+        more = max(min(each.amount - live[each.payment_id], rest), 0)
+        kept[each.payment_id] += more
+        rest -= more
+    allocations = tuple(
+        each.model_copy(update={"amount": kept[each.payment_id]})
+        for each in before
+        if kept[each.payment_id]
+    )
+    settlement = standing.settlement.model_copy(update={"allocations": allocations})
+    return standing.model_copy(update={"settlement": settlement})
 
 
 def _dates(case: Case, standing: ReturnDecisionMade, order: OrderSnapshot) -> dict[str, object]:

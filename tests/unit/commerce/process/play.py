@@ -17,9 +17,10 @@ from services.commerce import messages
 from services.commerce.decide import intake, table
 from services.commerce.decide.draft import WAIT, Desk
 from services.commerce.judgement import History
-from services.commerce.model import Promise, Return
+from services.commerce.model import Return
 from services.commerce.papers import Dossier, Order
 from services.commerce.policy.model import Policy
+from services.commerce.promise import Promise
 from tests.unit.commerce.process import examples
 
 Kind = TypeVar("Kind", bound=Message)

@@ -20,8 +20,9 @@ from contracts.lifecycle import Party, ReturnStatusChanged
 from contracts.quarantine import RecordQuarantined
 from contracts.requests import CancelReturn, Evidence, EvidenceAdded, EvidenceKind
 from contracts.reviews import ReviewDecided, ReviewDecision
-from services.commerce.model import Promise, State
+from services.commerce.model import State
 from services.commerce.policy.model import Limits, Policy
+from services.commerce.promise import Promise
 from tests.unit.commerce.process import examples
 from tests.unit.commerce.process.play import Play
 from tests.unit.commerce.process.test_money import escalation, policy, review

@@ -10,7 +10,7 @@ import pytest
 from contracts.decisions import ReturnDecisionMade
 from services.commerce import api, judgement
 from services.commerce.decide import promises
-from services.commerce.model import Promise
+from services.commerce.promise import Promise
 from tests.unit.commerce.judge.documents import (
     NOW,
     case,

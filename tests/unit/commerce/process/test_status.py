@@ -6,10 +6,11 @@ from itertools import product
 
 import pytest
 
-from contracts.decisions import LegalBasis
+from contracts.decisions import LegalBasis, Legs, LineUnits, RefundBreakdown, Release
 from contracts.lifecycle import Party, Status
 from contracts.requests import Method
 from services.commerce import status
+from services.commerce.judgement import Released
 from services.commerce.model import (
     DONE,
     Goods,
@@ -40,6 +41,13 @@ def a_return(
             money=money,
         )
         refunds = (refund,)
+    units = tuple(range(1, len(places) + 1))
+    part = Released(
+        release=Release(lines=(LineUnits(line_id="1", units=units),), amount=100),
+        refund=RefundBreakdown(),
+        allocations=(),
+        legs=Legs(),
+    )
     fields: dict[str, object] = {
         "return_id": examples.RETURN_ID,
         "order_key": "order-1",
@@ -57,6 +65,7 @@ def a_return(
             for number, place in enumerate(places, start=1)
         ),
         "refunds": refunds,
+        "parts": (part,) if refunds else (),
         "labelled": True,
     }
     return Return.model_validate(fields | more)
