@@ -49,6 +49,7 @@ class KafkaContainer:
     """A broker in a container, on a port of this machine."""
 
     port: int
+    id: str
     admin: Any = field(repr=False)
     kind: str = "kafka"
 
@@ -72,7 +73,7 @@ def kafka() -> Iterator[KafkaContainer]:
         client = admin.client(f"{LOOPBACK}:{port}")
         if not admin.answers(client, seconds=START_SECONDS_MAX):
             raise StartFailed(f"Kafka does not answer: {_last_words(container)}")
-        yield KafkaContainer(port=port, admin=client)
+        yield KafkaContainer(port=port, id=container.get_wrapped_container().id, admin=client)
 
 
 @contextmanager

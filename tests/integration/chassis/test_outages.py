@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from services.chassis import runtime
 from services.chassis.health import PING_SECONDS_MAX
 from services.chassis.settings import Settings
+from services.testing.containers import KafkaContainer
 from tests.integration.chassis import toy
 from tests.integration.chassis.bus import producing, publish, read_lifecycle
 from tests.integration.chassis.messages import evidence, request, return_id
@@ -85,12 +85,16 @@ async def test_a_store_that_hangs_is_told_within_seconds_and_waited_for(
 @contextmanager
 def frozen(broker: Any) -> Iterator[None]:
     """A broker that answers nobody."""
-    process = broker.process.pid
-    os.kill(process, signal.SIGSTOP)
+    if isinstance(broker, KafkaContainer):
+        stop, go = ("docker", "pause", broker.id), ("docker", "unpause", broker.id)
+    else:
+        process = str(broker.process.pid)
+        stop, go = ("kill", "-STOP", process), ("kill", "-CONT", process)
+    subprocess.run(stop, check=True)
     try:
         yield
     finally:
-        os.kill(process, signal.SIGCONT)
+        subprocess.run(go, check=True)
 
 
 async def test_a_broker_that_goes_silent_is_waited_for(toy_settings: Settings, broker: Any) -> None:

@@ -83,11 +83,14 @@ def test_troubles_happen_first_and_then_no_more(
 
 
 def test_a_refund_can_fail_after_it_settled(sandbox: Sandbox, inbox: Inbox) -> None:
-    sandbox.pay("pi_later", behaviour="fails_later")
-    made = refund(sandbox.client(), "pi_later", "k5")
-    wait_until(lambda: "refund.failed" in inbox.types("pi_later"), seconds=60)
+    sandbox.pay("pi_settled_then_failed", behaviour="fails_later")
+    made = refund(sandbox.client(), "pi_settled_then_failed", "k5")
+    wait_until(lambda: "refund.failed" in inbox.types("pi_settled_then_failed"), seconds=60)
     assert sandbox.client().v1.refunds.retrieve(made.id).status == "failed"
-    assert [entry["kind"] for entry in sandbox.book("pi_later")] == ["refund", "refund_failed"]
+    assert [entry["kind"] for entry in sandbox.book("pi_settled_then_failed")] == [
+        "refund",
+        "refund_failed",
+    ]
 
 
 def test_events_are_sent_twice_never_or_in_the_wrong_order(sandbox: Sandbox, inbox: Inbox) -> None:
