@@ -84,6 +84,7 @@ class Steps(Misfortune):
         worker.commit_offsets()
 
     async def _relay(self, worker: Worker) -> None:
+        await self.watch.about_to_relay(worker.service)
         producer = Producer(self.bus, lambda place: self.faults.strikes("partition_away"))
         if await self._guarded(worker, "publishes", worker.publish(producer), look=False):
             self.due[worker.service].outbox = 0
