@@ -38,7 +38,7 @@ EXCUSED = "paid another way, for a refund was never taken"
 """Told at the end of a run: how many seeds R5 is held against less strictly (instead.py)."""
 COLLECT_EVERY = (20_000, 20, 50)
 """Allocations, and collections: a seed leaves few cycles behind, and looking for them is dear."""
-WHOLE_EVERY = 5
+WHOLE_EVERY = 20
 """Of so many seeds one is played as a whole without faults, too."""
 
 
