@@ -105,8 +105,10 @@ class Effects:
                     await asyncio.sleep(backoff(3).total_seconds())
                     continue
                 if not started:
+                    # Not wait_for: before Python 3.12 it may lose a cancellation.
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), POLL_SECONDS_MAX)
+                        async with asyncio.timeout(POLL_SECONDS_MAX):
+                            await self._wake.wait()
         finally:
             tasks = [*helpers, *self._running]
             for task in tasks:

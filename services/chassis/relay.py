@@ -80,8 +80,10 @@ class Relay:
             published = await self._publish(connection, producer)
             self.failing = None
             if published < BATCH_ROWS_MAX:
+                # Not wait_for: before Python 3.12 it may lose a cancellation.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS_MAX)
+                    async with asyncio.timeout(POLL_SECONDS_MAX):
+                        await self._wake.wait()
 
     async def _publish(self, connection: Any, producer: AIOKafkaProducer) -> int:
         rows = await connection.fetch(LOAD, BATCH_ROWS_MAX)

@@ -162,7 +162,8 @@ class Clockwork:
                 telemetry.log.error("clockwork_failed", exc_info=error)
                 pause = 1.0
             with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), max(min(pause, IDLE_SECONDS_MAX), 0.0))
+                async with asyncio.timeout(max(min(pause, IDLE_SECONDS_MAX), 0.0)):
+                    await wake.wait()
 
     async def _remember(self) -> float:
         """Do what is due. Returns the seconds until something is due next."""

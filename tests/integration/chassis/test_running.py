@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -172,6 +173,23 @@ async def test_a_consumer_whose_own_tasks_have_died_without_a_word_is_made_anew(
             )
         assert subscriber.consumer is not first
         await wait_for(lambda: _ready(started), what="readiness", seconds=60)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_loop_that_is_woken_in_the_moment_it_is_stopped_ends(
+    toy_settings: Settings, turns: int
+) -> None:
+    async with running(toy_settings) as started:
+        for loop in (started.effects, started.relay):
+            await wait_for(lambda loop=loop: bool(loop._wake._waiters), what="a loop at rest")  # type: ignore[misc]
+            loop._wake.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for task in started.tasks:
+            task.cancel()
+        _, pending = await asyncio.wait(started.tasks, timeout=30)
+        started.tasks[:] = []
+        assert not pending
 
 
 async def test_partitions_that_are_added_after_a_restart_are_read(
