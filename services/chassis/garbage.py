@@ -10,7 +10,7 @@ ALLOCATIONS_MIN = 50_000
 def look_seldom() -> None:
     """Call once all is imported: what is there never becomes garbage, so it is not looked at.
 
-    Looking as often as by default costs a service some 7 % of its CPU, judgement some 12 %.
+    Looking as often as by default costs a service some 7 % of its CPU.
     """
     gc.collect()
     gc.freeze()
