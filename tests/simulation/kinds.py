@@ -39,6 +39,8 @@ class Kind:
     """The share of the refund that the customer gives back, by consent, once it is settled."""
     dispute: str | None = None
     """How a dispute over the first payment ends that is opened while the parcel is on its way."""
+    disputed_late: bool = False
+    """The dispute is opened once the parcel has come, about when the refund is released."""
     new_policy: bool = False
     twins: str | None = None
     """Two returns of one order: "at_once", or the second "in_turn", after the first is over."""
@@ -111,4 +113,21 @@ KINDS: dict[str, Kind] = {
     "contested": Kind(weight=4, bought={"units": 3}, units=2, twins="at_once"),
     "dispute_won": Kind(weight=3, dispute="won", determined=False),
     "dispute_lost": Kind(weight=3, dispute="lost", determined=False),
+    # Played by name only (KIND=…): a weight would give every seed other returns.
+    "half_lost_rejected": Kind(
+        weight=0,
+        bought={"split": True},
+        dispute="lost",
+        disputed_late=True,
+        verdict="reject",
+        determined=False,
+    ),
+    "half_lost_adjusted": Kind(
+        weight=0,
+        bought={"split": True},
+        dispute="lost",
+        disputed_late=True,
+        verdict="adjust",
+        determined=False,
+    ),
 }

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from contracts.decisions import EscalationReason
+from contracts.decisions import EscalationReason, ReturnDecisionMade
 from contracts.lifecycle import Party, Status
 from tests.simulation.orders import CANARY, SKU, Json, rfc3339, uuid_of
 from tests.simulation.people import Actor, Call, Do, Seen, Story, Wait
@@ -239,11 +239,23 @@ class Life:
             if reason is EscalationReason.ORDER_NOT_FOUND:
                 return {"decision": verdict, "linked_order_id": self.plan.bought.order_id}
             verdict = "approve"
+        if verdict == "adjust":
+            return self._adjustment(made)
         if self.bank_took_it and not paid:
             verdict = "reject"
         if reason in OTHER_WAY_NEEDED and verdict == "approve" and not paid:
             return {"decision": verdict, "settlement": self._other_way()}
         return {"decision": verdict}
+
+    def _adjustment(self, made: ReturnDecisionMade) -> Json:
+        """Half of what the bank took back is paid another way; the rest of it is not."""
+        assert made.escalation is not None and made.refund is not None
+        facts = {each.name: each.value for each in made.escalation.case.facts}
+        stands, total = facts.get("paid_or_on_its_way"), made.refund.total
+        if not isinstance(stands, int) or not 0 < stands < total:
+            return {"decision": "approve", "settlement": self._other_way()}
+        amount = (stands + total) // 2
+        return {"decision": "adjust", "amount": amount, "settlement": self._other_way()}
 
     def _other_way(self) -> Json:
         """As the customer wishes; a bank transfer is made by a person, and has a reference."""
@@ -280,8 +292,10 @@ class Life:
 
     def _bank(self, end: str) -> Story:
         reference = self.plan.bought.payments(self.now())[0]["processor_reference"]
-        yield Wait(holds=lambda: Status.AWAITING_PHYSICAL_RECEIPT in self.seen.statuses)
-        yield self._later(self.chance.choice((1, 30, 40, 46)))
+        late = self.plan.how.disputed_late
+        begins = Status.PHYSICALLY_RECEIVED if late else Status.AWAITING_PHYSICAL_RECEIPT
+        yield Wait(holds=lambda: begins in self.seen.statuses)
+        yield self._later(self.chance.choice((4, 6, 8) if late else (1, 30, 40, 46)))
         yield Do(what="disputes", act=lambda: self._dispute(reference, "open"))
         yield self._later(12)
         yield Do(what=f"closes: {end}", act=lambda: self._dispute(reference, end))
