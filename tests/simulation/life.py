@@ -239,6 +239,8 @@ class Life:
             if reason is EscalationReason.ORDER_NOT_FOUND:
                 return {"decision": verdict, "linked_order_id": self.plan.bought.order_id}
             verdict = "approve"
+        if how.disputed_late and not self.bank_took_it:
+            verdict = "approve"
         if verdict == "adjust":
             return self._adjustment(made)
         if self.bank_took_it and not paid:
@@ -294,7 +296,9 @@ class Life:
         reference = self.plan.bought.payments(self.now())[0]["processor_reference"]
         late = self.plan.how.disputed_late
         begins = Status.PHYSICALLY_RECEIVED if late else Status.AWAITING_PHYSICAL_RECEIPT
-        yield Wait(holds=lambda: begins in self.seen.statuses)
+        yield Wait(holds=lambda: begins in self.seen.statuses or (late and self.seen.final))
+        if begins not in self.seen.statuses:
+            return
         yield self._later(self.chance.choice((4, 6, 8) if late else (1, 30, 40, 46)))
         yield Do(what="disputes", act=lambda: self._dispute(reference, "open"))
         yield self._later(12)
