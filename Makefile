@@ -8,7 +8,8 @@ STAMP := $(VENV)/.installed
 SCENARIO ?= jacket
 EVERY ?= 6
 JUDGE := services/commerce/policy,services/commerce/law,services/commerce/risk,services/commerce/quote,services/commerce/judgement,services/commerce/decide
-LONG := tests/blackbox/test_every_move.py tests/blackbox/test_outage.py tests/deploy/test_kubernetes_types.py
+LONG := tests/blackbox/test_every_move.py tests/blackbox/test_outage.py tests/integration/chassis/test_crashes.py \
+    tests/deploy/test_kubernetes_types.py
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-long bench-judge coverage mutants payment-matrix help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests containers collector schemas lock clean

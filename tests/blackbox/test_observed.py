@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.blackbox.otlp import Collector
+from tests.blackbox.otlp import Collector, Span
 from tests.blackbox.world import Json, Stranger, a_request, an_order, until
 from tests.otelcol import HOW_TO_GET_IT, Relay
 
@@ -43,9 +43,16 @@ async def test_a_return_is_one_trace_through_every_service(
     return_id = await settled(stranger, an_order())
     trace = return_id.replace("-", "")
 
+    def found() -> dict[str, Span]:
+        return {span.span_id: span for span in collector.spans() if span.trace_id == trace}
+
     async def complete() -> bool:
-        names = {(span.service, span.name) for span in collector.spans() if span.trace_id == trace}
-        return wanted <= names
+        spans = found().values()
+        return wanted <= {(span.service, span.name) for span in spans}
+
+    async def joined() -> bool:
+        by_id = found()
+        return all(span.parent in by_id for span in by_id.values() if span.parent)
 
     wanted = {
         ("gateway", "POST ReturnRequest"),
@@ -58,13 +65,12 @@ async def test_a_return_is_one_trace_through_every_service(
         ("gateway", "returns.lifecycle ReturnStatusChanged"),
     }
     await until(complete, about="spans of every service")
-    spans = [span for span in collector.spans() if span.trace_id == trace]
-    by_id = {span.span_id: span for span in spans}
+    await until(joined, about="the parents of all spans: each service sends its own when it likes")
+    spans = list(found().values())
     asked = next(span for span in spans if span.name == "POST ReturnRequest")
     taken = next(span for span in spans if span.name == "returns.requests ReturnRequest")
     assert asked.parent == ""
     assert taken.parent == asked.span_id
-    assert all(span.parent in by_id for span in spans if span.parent), "a parent is missing"
 
 
 async def test_the_collector_takes_spans_by_our_configuration_and_hands_them_on(
