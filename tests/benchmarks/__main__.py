@@ -67,6 +67,7 @@ async def _run(count: int, at_once: int, console: Console) -> report.Report:
             return report.Report(
                 broker=system.addresses["broker"],
                 ready_seconds=ready_seconds,
+                at_once=at_once,
                 idle=idle,
                 busy=busy,
                 steady=steady,

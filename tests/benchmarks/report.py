@@ -25,6 +25,8 @@ MILLISECONDS = 1000
 class Report:
     broker: str
     ready_seconds: float
+    at_once: int
+    """Returns under way at a time under full load."""
     idle: Measured
     busy: Measured
     steady: Measured
@@ -49,6 +51,7 @@ class Report:
             "python": platform.python_version(),
             "ready after s": round(self.ready_seconds, 1),
             "returns": returns,
+            "under way at a time": self.at_once,
             "completed returns/s": round(self.busy.per_second, 1),
             "bare pipeline messages/s": round(self.bare_per_second),
             "bare pipeline, as many messages, returns/s": round(ceiling, 1),
