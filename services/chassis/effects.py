@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +21,7 @@ from services.chassis.checkpoint import checkpoint
 from services.chassis.pipeline import Pipeline
 from services.chassis.records import Cause, Claim, Item
 from services.chassis.service import Again, Executor
+from services.chassis.wake import Wake
 
 LEASE = timedelta(seconds=15)
 RENEW_SECONDS = 5.0
@@ -77,7 +77,7 @@ class Effects:
         self._executors = {
             payload.__name__: executor for payload, executor in self._service.executors.items()
         }
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._running: set[asyncio.Task[None]] = set()
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
         self._held: dict[str, UUID] = {}
@@ -105,10 +105,7 @@ class Effects:
                     await asyncio.sleep(backoff(3).total_seconds())
                     continue
                 if not started:
-                    # Not wait_for: before Python 3.12 it may lose a cancellation.
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(POLL_SECONDS_MAX):
-                            await self._wake.wait()
+                    await self._wake.rest(POLL_SECONDS_MAX)
         finally:
             tasks = [*helpers, *self._running]
             for task in tasks:

@@ -17,6 +17,7 @@ from services.chassis.checkpoint import checkpoint
 from services.chassis.clock import Clock
 from services.chassis.records import Quarantined, Record
 from services.chassis.settings import Settings
+from services.chassis.wake import Wake
 
 BATCH_ROWS_MAX = 500
 POLL_SECONDS_MAX = 1.0
@@ -39,7 +40,7 @@ class Relay:
         self._service = service
         self._settings = settings
         self._clock = clock
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self.failing: str | None = "starting"
         """Why nothing is published at present; None when all is well."""
         self.active = False
@@ -80,10 +81,7 @@ class Relay:
             published = await self._publish(connection, producer)
             self.failing = None
             if published < BATCH_ROWS_MAX:
-                # Not wait_for: before Python 3.12 it may lose a cancellation.
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_SECONDS_MAX):
-                        await self._wake.wait()
+                await self._wake.rest(POLL_SECONDS_MAX)
 
     async def _publish(self, connection: Any, producer: AIOKafkaProducer) -> int:
         rows = await connection.fetch(LOAD, BATCH_ROWS_MAX)

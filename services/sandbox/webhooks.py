@@ -18,6 +18,7 @@ from operator import itemgetter
 from urllib.parse import urlsplit
 
 from services.chassis import telemetry
+from services.chassis.wake import Wake
 from services.sandbox.book import Book
 from services.sandbox.pages import Json, Pages
 from services.sandbox.processor import Processor
@@ -132,8 +133,8 @@ class Clockwork:
     def __init__(self, book: Book, url: str, secret: str) -> None:
         self._book = book
         self._courier = Courier(url, secret)
-        self._reminders = asyncio.Event()
-        self._events = asyncio.Event()
+        self._reminders = Wake()
+        self._events = Wake()
         self._outages = 0
 
     def wake(self) -> None:
@@ -150,9 +151,7 @@ class Clockwork:
         finally:
             self._courier.close()
 
-    async def _for_ever(
-        self, work: Callable[[], Coroutine[None, None, float]], wake: asyncio.Event
-    ) -> None:
+    async def _for_ever(self, work: Callable[[], Coroutine[None, None, float]], wake: Wake) -> None:
         """What fails is logged and tried again: the clock does not stop over it."""
         while True:
             wake.clear()
@@ -161,9 +160,7 @@ class Clockwork:
             except Exception as error:
                 telemetry.log.error("clockwork_failed", exc_info=error)
                 pause = 1.0
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(min(pause, IDLE_SECONDS_MAX), 0.0)):
-                    await wake.wait()
+            await wake.rest(min(pause, IDLE_SECONDS_MAX))
 
     async def _remember(self) -> float:
         """Do what is due. Returns the seconds until something is due next."""
