@@ -37,6 +37,8 @@ SETTLEMENT_WAIT = timedelta(days=10)
 TRANSIT_WAIT = timedelta(days=21)
 GRACE = timedelta(seconds=20)
 """After a wait ran out: who owns it may be about to say so."""
+NOT_SENT_WAIT = timedelta(hours=1)
+"""After that grace: fulfillment says of every return of a day at the same instant, or is away."""
 FACTS_AGE_MAX = timedelta(minutes=15)
 HISTORY_AGE_MAX = timedelta(days=365)
 EVIDENCE_MAX = 200

@@ -113,9 +113,8 @@ KINDS: dict[str, Kind] = {
     "contested": Kind(weight=4, bought={"units": 3}, units=2, twins="at_once"),
     "dispute_won": Kind(weight=3, dispute="won", determined=False),
     "dispute_lost": Kind(weight=3, dispute="lost", determined=False),
-    # Played by name only (KIND=…): a weight would give every seed other returns.
     "half_lost_rejected": Kind(
-        weight=0,
+        weight=2,
         bought={"split": True},
         dispute="lost",
         disputed_late=True,
@@ -123,7 +122,7 @@ KINDS: dict[str, Kind] = {
         determined=False,
     ),
     "half_lost_adjusted": Kind(
-        weight=0,
+        weight=2,
         bought={"split": True},
         dispute="lost",
         disputed_late=True,

@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 
 from tests.simulation import breaking, session
-from tests.simulation.kinds import KINDS
 from tests.simulation.state import Environment
 from tests.simulation.wanted import Wanted
 from tests.stores import Stores
@@ -33,14 +32,6 @@ async def test_a_seed_is_one_schedule(shared: Environment) -> None:
 async def test_faults_change_nothing_about_the_end(shared: Environment) -> None:
     for seed in range(1, 5):
         found = await session.played(shared, Wanted(seed=seed))
-        assert found.violation is None, "\n".join([*found.trace.lines[-60:], found.violation or ""])
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.weight])
-async def test_a_kind_that_no_seed_draws_is_played_by_name(shared: Environment, kind: str) -> None:
-    for seed in (3, 4):
-        found = await session.played(shared, Wanted(seed=seed, kind=kind))
         assert found.violation is None, "\n".join([*found.trace.lines[-60:], found.violation or ""])
 
 

@@ -10,7 +10,13 @@ from contracts.quarantine import RecordQuarantined
 from services.commerce.decide import asking, intake, release
 from services.commerce.decide.draft import Draft
 from services.commerce.messages import WaitOver
-from services.commerce.model import CHOICE_WAIT, GRACE, REVIEW_WAIT, ReplacementState
+from services.commerce.model import (
+    CHOICE_WAIT,
+    GRACE,
+    NOT_SENT_WAIT,
+    REVIEW_WAIT,
+    ReplacementState,
+)
 
 
 def over(draft: Draft, message: WaitOver) -> None:
@@ -87,9 +93,14 @@ def _timed_out(draft: Draft) -> None:
 
 
 def _nobody_sent(draft: Draft) -> None:
-    exchange = draft.current.exchange
+    """Fulfillment says whether anything was sent; a person is asked only if it stays silent."""
+    exchange, shown = draft.current.exchange, draft.current.shown
+    assert shown is not None
     if exchange is not None and exchange.state is ReplacementState.FAILED:
         _no_replacement_choice(draft)
+    elif not shown.overdue:
+        draft.change(shown=shown.model_copy(update={"overdue": 1}))
+        draft.watch_again(NOT_SENT_WAIT)
     else:
         _timed_out(draft)
 

@@ -35,6 +35,7 @@ from contracts.requests import (
 )
 from contracts.reviews import ReviewDecision
 from contracts.warehouse import Grade
+from services.commerce.decide.draft import WAIT
 from services.commerce.judgement import History, OrdersOfTheYear, PastReturn
 from services.commerce.model import State
 from services.commerce.policy.model import Limits, Policy
@@ -75,6 +76,24 @@ def test_a_return_that_was_never_sent_expires() -> None:
     play.say(not_sent(play))
     assert play.statuses[-1] == "expired"
     assert play.last(ReturnClosed).outcome is CloseOutcome.EXPIRED
+
+
+def test_nobody_is_asked_while_fulfillment_may_still_say_that_nothing_was_sent() -> None:
+    play = Play().approved()
+    away = timedelta(minutes=50)  # at the very instant that all returns of the day share
+    assert play.status.until is not None
+    end = play.status.until + away
+    while (due := play.deadlines[WAIT]).message is not None and due.at is not None and due.at < end:
+        play.now = due.at
+        play.say(due.message)
+    play.say(not_sent(play))
+    assert play.statuses[-1] == "expired"
+    assert "awaiting_review" not in play.statuses
+
+
+def test_a_person_is_asked_where_fulfillment_stays_silent() -> None:
+    play = Play().approved().wait_over()
+    assert escalation(play) is EscalationReason.ASSESSMENT_TIMEOUT
 
 
 def test_a_statutory_withdrawal_never_expires_by_itself() -> None:
