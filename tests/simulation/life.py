@@ -15,6 +15,8 @@ from tests.simulation.people import Actor, Call, Do, Seen, Story, Wait
 from tests.simulation.plan import Planned
 
 REVIEWS_MAX = 12
+REVIEW_HOURS_MAX = 48
+"""Who is told "not yet" again and again looks at it less often."""
 OTHER_WAY_NEEDED = (EscalationReason.SETTLEMENT_FAILED, EscalationReason.PAYMENT_NOT_REFUNDABLE)
 REVERSAL_ANSWERS = {"ReversalSettled", "ReversalRefused"}
 
@@ -210,7 +212,7 @@ class Life:
         looked_at: set[int] = set()
         for turn in range(REVIEWS_MAX):
             yield Wait(holds=lambda: self._has_to_review() and self.seen.sequence not in looked_at)
-            yield self._later(2)
+            yield self._later(min(2 << turn, REVIEW_HOURS_MAX))
             case = self.seen.case
             if case is None or not self._has_to_review():
                 continue
