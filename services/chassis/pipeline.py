@@ -14,7 +14,7 @@ from services.chassis import faults, ids, parking, quarantine, records, telemetr
 from services.chassis.batch import Batch
 from services.chassis.checkpoint import checkpoint
 from services.chassis.clock import Clock
-from services.chassis.errors import Conflict, InvariantBroken, Poison, Transient
+from services.chassis.errors import Conflict, InvariantBroken, Transient
 from services.chassis.records import Cause, Item, Record
 from services.chassis.registry import Registry
 from services.chassis.service import Service
@@ -118,19 +118,24 @@ class Pipeline:
         """Handle again what an operator asked for; how many there were."""
         rows = await self.pool.fetch(quarantine.REQUESTED, quarantine.REDRIVE_MAX)
         for row in rows:
-            now = self.clock.now()
-            try:
-                # Reading it may fail as handling it may: the others asked for come through.
-                item = quarantine.item(row, self.registry, self.service.name, now)
-                if item.quarantined is not None:
-                    raise Poison(item.quarantined.reason)
-                await self._retrying_conflicts([item])
-            except Transient:
-                raise
-            except Exception as error:
-                reason = records.printable(faults.described(error))
+            refusal = await self._refusal(row)
+            if refusal is not None:
+                reason, now = records.printable(refusal), self.clock.now()
                 await self.pool.execute(quarantine.REFUSED, row["id"], reason, now)
         return len(rows)
+
+    async def _refusal(self, row: Any) -> str | None:
+        """Handle a record again: None, or why not. Reading it may fail as handling it may."""
+        try:
+            item = quarantine.item(row, self.registry, self.service.name, self.clock.now())
+            if item.quarantined is not None:
+                return item.quarantined.reason
+            await self._retrying_conflicts([item])
+        except Transient:
+            raise
+        except Exception as error:
+            return faults.described(error)
+        return None
 
     async def _alone(self, items: Sequence[Item], keys: Sequence[str], blamed: Item) -> None:
         """One item, or one parked message by its keys: what fails is set aside."""

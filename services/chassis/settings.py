@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ from services.chassis.environment import Environment
 UNSCALED_WAIT_MAX = timedelta(minutes=1)
 SCALED_WAIT_MIN = timedelta(seconds=1)
 DATABASE_SCHEMES = ("postgresql://", "postgres://")
+Port = Annotated[int, Field(ge=0, le=65535)]
+"""0: any free one, where we start what listens."""
 HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:/\s]+):\d{1,5}")
 
 
@@ -38,12 +40,12 @@ class Settings(Environment):
     gateway_database_url: str = ""
     chat_database_url: str = ""
 
-    gateway_port: int = 8080
-    chat_port: int = 8081
-    payment_port: int = 8082
-    commerce_port: int = 8083
-    fulfillment_port: int = 8084
-    sandbox_port: int = 8090
+    gateway_port: Port = 8080
+    chat_port: Port = 8081
+    payment_port: Port = 8082
+    commerce_port: Port = 8083
+    fulfillment_port: Port = 8084
+    sandbox_port: Port = 8090
     listen_host: str = "127.0.0.1"
     sandbox_listen_host: str = "127.0.0.1"
 

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 import httpx
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from services.ops.embedded.processes import StartFailed
 from services.ops.home import InUse
@@ -21,8 +22,9 @@ from services.ops.home import InUse
 OK, FAILED, WRONG_USE = 0, 1, 2
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
-out = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+# What strangers wrote is shown as they wrote it: nothing in a text is an instruction.
+out = Console(highlight=False, markup=False, emoji=False)
+errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,7 +42,17 @@ def print_json(value: Any) -> None:
 
 def say(sentence: str) -> None:
     """Tell a person something beside the output: on standard error."""
-    errors.print(sentence, markup=False, soft_wrap=True)
+    errors.print(sentence, soft_wrap=True)
+
+
+def tell(*parts: str | tuple[str, str]) -> None:
+    """One line of output, never broken: texts, and (text, style)."""
+    out.print(Text.assemble(*parts), soft_wrap=True)
+
+
+def mark(holds: bool) -> tuple[str, str]:
+    """A green tick or a red cross, for `tell`."""
+    return ("✓", "green") if holds else ("✗", "red")
 
 
 def in_one_sentence(command: Callable[P, R]) -> Callable[P, R]:

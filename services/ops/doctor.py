@@ -51,9 +51,8 @@ def doctor(
         if json:
             console.print_json(vars(each))
         else:
-            mark = "[green]✓[/green]" if each.ok else "[red]✗[/red]"
             advice = f" → {each.advice}" if each.advice else ""
-            console.out.print(f"{mark} {each.what}: {each.found}{advice}", soft_wrap=True)
+            console.tell(console.mark(each.ok), f" {each.what}: {each.found}{advice}")
     if not all(each.ok for each in findings):
         raise console.Refused("something is missing: see above")
 
@@ -122,7 +121,7 @@ def _given_database(name: str, url: str) -> Finding:
     try:
         with psycopg.connect(url, connect_timeout=CONNECT_SECONDS_MAX):
             return Finding(what=f"{name}'s database", ok=True, found="answers")
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         said = str(error).strip().splitlines()[0]
         advice = f"start it, or correct {name.upper()}_DATABASE_URL"
         return Finding(what=f"{name}'s database", ok=False, found=said, advice=advice)

@@ -21,9 +21,12 @@ class InUse(Exception):
 
 
 def folder() -> Path:
-    """RETURNS_HOME, made when it is missing."""
+    """RETURNS_HOME, made when it is missing. Raises SystemExit where it cannot be."""
     home = Settings().returns_home.expanduser().resolve()
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SystemExit(f"RETURNS_HOME: {home} cannot be a folder: {error.strerror}") from None
     return home
 
 

@@ -76,14 +76,13 @@ def chained(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _show(proof: dict[str, Any]) -> None:
-    console.out.print(
-        f"[bold]refund {proof['refund_id']}[/bold] of return {proof['return_id']}"
-        f" (order {proof['order_id']}): {proof['state']}"
+    console.tell(
+        (f"refund {proof['refund_id']}", "bold"),
+        f" of return {proof['return_id']} (order {proof['order_id']}): {proof['state']}",
     )
     for link in proof["links"]:
         at = (link.get("at") or "")[:23]
-        console.out.print(f"{link['sha256'][:16]}  {at:23}  {link['step']:12} ", end="")
-        console.out.print(_sentence(link), markup=False, soft_wrap=True)
+        console.tell(f"{link['sha256'][:16]}  {at:23}  {link['step']:12} {_sentence(link)}")
 
 
 def _sentence(link: dict[str, Any]) -> str:

@@ -9,7 +9,6 @@ from typing import Annotated, Any, TypeVar
 
 import asyncpg
 import typer
-from rich.table import Table
 
 from services.chassis import quarantine as records
 from services.chassis.clock import WallClock
@@ -20,6 +19,7 @@ from services.ops.returns import AsJson
 
 POLL_SECONDS = 0.2
 REDRIVE_SECONDS_MAX = 30.0
+NUMBER_MAX = 2**63 - 1
 Found = TypeVar("Found")
 
 app = typer.Typer(
@@ -39,12 +39,11 @@ def list_(json: AsJson = False) -> None:
     if not waiting:
         console.out.print("nothing is in quarantine")
         return
-    table = Table("id", "topic", "partition", "offset", "at", "reason", box=None)
     for entry in waiting:
         row = _public(entry)
-        table.add_row(*(str(row[name]) for name in ("id", "topic", "partition", "offset")),
-                      row["at"][:19], row["reason"])  # fmt: skip
-    console.out.print(table)
+        where = f"{row['topic']}, partition {row['partition']}, offset {row['offset']}"
+        console.tell((row["id"], "bold"), f"  {row['at'][:19]}  {where}")
+        console.tell(f"    {row['reason']}")
 
 
 @app.command()
@@ -68,15 +67,19 @@ def show(id_: Id, json: AsJson = False) -> None:
         console.print_json(whole)
         return
     for name, value in whole.items():
-        console.out.print(f"[bold]{name}[/bold]: ", end="")
-        console.out.print(str(value), markup=False, soft_wrap=True)
+        console.tell((name, "bold"), f": {value}")
 
 
 @app.command()
 @console.in_one_sentence
 def redrive(
     id_: Id,
-    value: Annotated[Path | None, typer.Option(help="A file with the mended record.")] = None,
+    value: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with the mended record.", exists=True, dir_okay=False, readable=True
+        ),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Have the running service handle a record again; ends with 1 when it is refused again."""
@@ -144,7 +147,7 @@ def _public(entry: Entry) -> dict[str, Any]:
 
 def _split(id_: str) -> tuple[str, int]:
     service, _, number = id_.partition(":")
-    if not number.isdigit():
+    if not (number.isascii() and number.isdigit() and int(number) <= NUMBER_MAX):
         console.say(f"{id_} is no id: it looks like commerce:1")
         raise typer.Exit(console.WRONG_USE)
     return service, int(number)

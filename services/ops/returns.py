@@ -6,8 +6,10 @@ import json as jsons
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import httpx
 import typer
@@ -41,7 +43,7 @@ def submit(
     if json:
         console.print_json(answer)
     else:
-        console.out.print(f"accepted: {answer['return_id']} (returns show {answer['return_id']})")
+        console.tell(f"accepted: {answer['return_id']} (returns show {answer['return_id']})")
 
 
 @console.in_one_sentence
@@ -50,7 +52,7 @@ def show(
 ) -> None:
     """Show a return as it stands: status, money, goods, history."""
     with running.client() as gateway:
-        seen = running.checked(gateway.get(f"/returns/{return_id}")).json()
+        seen = running.checked(gateway.get(_path(return_id))).json()
     if json:
         console.print_json(seen)
     else:
@@ -63,27 +65,29 @@ def watch(
     json: AsJson = False,
 ) -> None:
     """Follow a return until it is final; without an id, follow every return until Ctrl-C."""
-    with running.client() as gateway:
+    ctrl_c_is_the_end = nullcontext() if return_id else suppress(KeyboardInterrupt)
+    with running.client() as gateway, ctrl_c_is_the_end:
         changes = _changes(gateway, return_id) if return_id else _changes_of_all(gateway)
         for change in changes:
             if json:
                 console.print_json(change)
             else:
-                console.out.print(
-                    f"[dim]{change['changed_at']}[/dim] {change['return_id']}"
-                    f" [bold]{change['status']}[/bold] {change['explanation']}",
-                    soft_wrap=True,
+                console.tell(
+                    (change["changed_at"], "dim"),
+                    f" {change['return_id']} ",
+                    (change["status"], "bold"),
+                    f" {change['explanation']}",
                 )
 
 
 def _changes(gateway: httpx.Client, return_id: str) -> Iterator[Json]:
     """Every change of one return, from the first, across broken connections."""
-    running.checked(gateway.get(f"/returns/{return_id}"))
+    running.checked(gateway.get(_path(return_id)))
     last = "0"
     while True:
         try:
             headers = {"Last-Event-ID": last}
-            path = f"/returns/{return_id}/events"
+            path = f"{_path(return_id)}/events"
             with gateway.stream("GET", path, headers=headers, timeout=None) as stream:
                 for line in stream.iter_lines():
                     name, _, value = line.partition(":")
@@ -134,16 +138,19 @@ def _all_returns(gateway: httpx.Client) -> Iterator[Json]:
             return
 
 
+def _path(return_id: str) -> str:
+    """Whatever is in the id stays one step of the path."""
+    return f"/returns/{quote(return_id, safe='')}"
+
+
 def _print(seen: Json) -> None:
     decision = seen.get("decision") or {}
     currency = decision.get("currency") or ""
-    console.out.print(
-        f"[bold]{seen['return_id']}[/bold]  order {seen.get('order_id') or 'unknown'}"
-    )
+    console.tell((seen["return_id"], "bold"), f"  order {seen.get('order_id') or 'unknown'}")
     until = f" until {seen['until']}" if seen.get("until") else ""
     waits = "" if seen["waiting_on"] == "none" else f" (waits on {seen['waiting_on']}{until})"
-    console.out.print(f"[bold green]{seen['status']}[/bold green]{waits}")
-    console.out.print(seen["explanation"], soft_wrap=True)
+    console.tell((seen["status"], "bold green"), waits)
+    console.tell(seen["explanation"])
     if decision.get("refund"):
         table = Table("part", "amount", title="Amount", title_justify="left", box=None)
         for part, amount in decision["refund"].items():
@@ -153,12 +160,10 @@ def _print(seen: Json) -> None:
     for refund in seen["refunds"]:
         amount = money(refund["amount"], refund["currency"])
         reference = refund.get("processor_reference") or ""
-        console.out.print(f"refund {amount}: {refund['state']} {reference}")
+        console.tell(f"refund {amount}: {refund['state']} {reference}")
     if seen.get("label"):
         label = seen["label"]
-        console.out.print(
-            f"label {label['carrier']} {label['tracking_number']}: {label['label_url']}"
-        )
+        console.tell(f"label {label['carrier']} {label['tracking_number']}: {label['label_url']}")
     table = Table("at", "status", "explanation", title="History", title_justify="left", box=None)
     for entry in seen["timeline"]:
         table.add_row(entry["at"][:19], entry["status"], entry["explanation"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import httpx
@@ -15,13 +16,12 @@ from services.ops.stack import WITH_A_STORE
 
 CALL_SECONDS_MAX = 20.0
 KEY_VARIABLE = "RETURNS_API_KEY"
+WEB_ADDRESS = re.compile(r"https?://[^/\s]")
 
 
 def gateway_url() -> str:
     """Where the gateway answers. Raises Refused when nothing runs."""
-    if "GATEWAY_URL" in os.environ:
-        return os.environ["GATEWAY_URL"].rstrip("/")
-    return str(_published()["gateway"])
+    return _named("GATEWAY_URL") or str(_published()["gateway"])
 
 
 def databases() -> dict[str, str]:
@@ -30,8 +30,11 @@ def databases() -> dict[str, str]:
     Raises Refused when none is known.
     """
     settings = Settings()
-    given = {name: str(getattr(settings, f"{name}_database_url")) for name in WITH_A_STORE}
-    given = {name: url for name, url in given.items() if url}
+    given = {
+        name: settings.database_url(name)
+        for name in WITH_A_STORE
+        if getattr(settings, f"{name}_database_url")
+    }
     live = home.published(home.folder())
     embedded = live["databases"] if live is not None else {}
     return {**embedded, **given} or dict(_published()["databases"])
@@ -72,7 +75,7 @@ def client() -> httpx.Client:
 
 def payment_client() -> httpx.Client:
     """Calls the payment service: PAYMENT_URL, else the embedded system's. Raises Refused."""
-    return _client(os.environ.get("PAYMENT_URL") or str(_published()["payment"]))
+    return _client(_named("PAYMENT_URL") or str(_published()["payment"]))
 
 
 def key_headers() -> dict[str, str]:
@@ -81,8 +84,16 @@ def key_headers() -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
+def _named(variable: str) -> str:
+    """The address in a variable; empty when it is not set. Raises Refused when it is none."""
+    url = os.environ.get(variable, "").rstrip("/")
+    if url and not WEB_ADDRESS.match(url):
+        raise Refused(f"{variable}: {url!r} does not start with http://host or https://host")
+    return url
+
+
 def _client(url: str) -> httpx.Client:
-    return httpx.Client(base_url=url.rstrip("/"), timeout=CALL_SECONDS_MAX, headers=key_headers())
+    return httpx.Client(base_url=url, timeout=CALL_SECONDS_MAX, headers=key_headers())
 
 
 def checked(answer: httpx.Response) -> httpx.Response:

@@ -89,6 +89,7 @@ HOSTILE = {
     "nothing": b"",
     "not UTF-8": b"\xff\xfe\x00\x01",
     "an unknown type": b'{"type": "Nonsense"}',
+    "a terminal's instructions": b'{"type": "[/bold]:bomb:"}',
     "deep nesting": b'{"type":"ReturnRequest","lines":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
     "a lone surrogate": b'{"type":"ReturnRequest","return_id":"\\ud800"}',
     "NaN": b'{"type":"ReturnRequest","requested_amount":NaN}',
@@ -107,22 +108,25 @@ async def test_nonsense_is_quarantined_with_its_bytes_and_neighbours_go_on(
     await stranger.reaches(return_id, "awaiting_physical_receipt")
     returns = Path(sys.executable).parent / "returns"
 
-    async def listed() -> bool:
-        out = subprocess.run(
-            [str(returns), "quarantine", "list", "--json"],
+    def quarantine_list(*options: str) -> str:
+        return subprocess.run(
+            [str(returns), "quarantine", "list", *options],
             capture_output=True,
             text=True,
             env={"PATH": "/usr/bin:/bin", "RETURNS_HOME": str(stranger.world.home)},
             check=True,
         ).stdout
+
+    async def listed() -> bool:
         ours = [
             row
-            for row in json.loads(out)
+            for row in json.loads(quarantine_list("--json"))
             if row["topic"] == "returns.requests" and row["service"] == "commerce"
         ]
         return len(ours) >= len(HOSTILE)
 
     await until(listed, about="every hostile record is listed")
+    assert "[/bold]:bomb:" in quarantine_list()
 
 
 async def test_the_lifecycle_topic_numbers_every_change_without_gaps(stranger: Stranger) -> None:

@@ -60,7 +60,7 @@ def _print_list(json: bool) -> None:
         if json:
             console.print_json({"name": each.name, "story": each.story, "ends": each.ends})
         else:
-            console.out.print(f"[bold]{each.name:18}[/bold] {each.story}", soft_wrap=True)
+            console.tell((f"{each.name:18}", "bold"), f" {each.story}")
 
 
 async def _on_its_own(scenarios: Sequence[Scenario], teller: _Teller) -> bool:
@@ -128,14 +128,14 @@ class _Teller:
     def begin(self, scenario: Scenario, ready: tuple[str, float] | None) -> None:
         if self.json:
             return
-        console.out.print(f"[bold]{scenario.name}[/bold]: {scenario.story}", soft_wrap=True)
+        console.tell((scenario.name, "bold"), f": {scenario.story}")
         if ready is not None:
             broker, seconds = ready
-            console.out.print(
-                f"[dim]five services, {broker}, PostgreSQL and a processor that speaks Stripe's"
-                f" API, ready after {seconds:.1f} s[/dim]\n",
-                soft_wrap=True,
+            ready_with = (
+                f"five services, {broker}, PostgreSQL and a processor that speaks Stripe's"
+                f" API, ready after {seconds:.1f} s\n"
             )
+            console.tell((ready_with, "dim"))
 
     def tell(self, heard: Heard, line: Line) -> None:
         who = PEOPLE.get(type(heard.message).__name__, heard.who)
@@ -159,11 +159,11 @@ class _Teller:
             failing = [check.what for check in found if not check.holds]
             console.print_json({"verified": not failing, "failing": failing})
             return
-        console.out.print("\n[bold]Verified[/bold]")
+        console.tell(("\nVerified", "bold"))
         for check in found:
-            mark = "[green]✓[/green]" if check.holds else "[red]✗[/red]"
             wrong = "" if check.holds else f" (expected {_plain(check.expected)})"
-            console.out.print(f"{mark} {check.what}: {_plain(check.found)}{wrong}", soft_wrap=True)
+            told = f" {check.what}: {_plain(check.found)}{wrong}"
+            console.tell(console.mark(check.holds), told)
 
 
 def _plain(value: object) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -69,6 +72,69 @@ def test_a_gateway_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch
     assert f"127.0.0.1:{port} does not answer" in sentences(result)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "arguments"),
+    [
+        ("GATEWAY_URL", "foo", ("show", "x")),
+        ("COMMERCE_DATABASE_URL", "foo", ("quarantine", "list")),
+        ("COMMERCE_DATABASE_URL", "foo", ("doctor",)),
+    ],
+)
+def test_an_address_that_is_none_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv(variable, value)
+    result = call(*arguments)
+    assert result.exit_code == 1
+    assert variable in sentences(result)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("show", f"commerce:{2**64}"), ("show", "1"), ("redrive", "commerce:1", "--value", "none")],
+)
+def test_no_record_and_no_file_is_wrong_use(arguments: tuple[str, ...]) -> None:
+    result = call("quarantine", *arguments)
+    assert result.exit_code == 2
+    sentences(result)
+
+
+class _Gateway(BaseHTTPRequestHandler):
+    """Says of every return the same; notes what it was asked."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        seen = {
+            "return_id": "r",
+            "order_id": "[/bold]",
+            "status": "settled",
+            "waiting_on": "none",
+            "explanation": ":bomb: [red]",
+            "refunds": [],
+            "timeline": [{"at": "2026-03-02", "status": "settled", "explanation": "[/x]"}],
+        }
+        body = json.dumps(seen).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Not into the test's output."""
+
+
+def test_what_strangers_wrote_is_shown_as_they_wrote_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Gateway) as gateway:
+        threading.Thread(target=gateway.serve_forever, daemon=True).start()
+        monkeypatch.setenv("GATEWAY_URL", f"http://127.0.0.1:{gateway.server_port}")
+        shown = sentences(call("show", "a/b?c"))
+        gateway.shutdown()
+    assert _Gateway.asked == ["/returns/a%2Fb%3Fc"]
+    assert all(text in shown for text in ("[/bold]", ":bomb: [red]", "[/x]"))
+
+
 def test_submit_refuses_what_is_no_json(tmp_path: Path) -> None:
     (tmp_path / "request.json").write_text("{")
     result = call("submit", str(tmp_path / "request.json"))
@@ -77,7 +143,13 @@ def test_submit_refuses_what_is_no_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("GATEWAY_PORT", "eighty"), ("EMBEDDED_BROKER", "rabbit")]
+    ("variable", "value"),
+    [
+        ("GATEWAY_PORT", "eighty"),
+        ("GATEWAY_PORT", "99999"),
+        ("EMBEDDED_BROKER", "rabbit"),
+        ("RETURNS_HOME", "/dev/null/returns"),
+    ],
 )
 def test_a_variable_that_cannot_be_read_is_named(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
