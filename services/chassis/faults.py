@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from services.chassis.errors import Transient
+from services.chassis.errors import Poison, Transient
 
 TRANSIENT_SQLSTATES = (
     "08",  # connection
@@ -28,6 +28,8 @@ def is_transient(error: BaseException) -> bool:
 
 
 def described(error: BaseException) -> str:
-    """The error in one line."""
+    """The error in one line; a poison is a sentence for people already."""
     text = " ".join(str(error).split())
+    if isinstance(error, Poison) and text:
+        return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -120,8 +120,8 @@ class Pipeline:
         for row in rows:
             refusal = await self._refusal(row)
             if refusal is not None:
-                reason, now = records.printable(refusal), self.clock.now()
-                await self.pool.execute(quarantine.REFUSED, row["id"], reason, now)
+                reason = records.printable(refusal)
+                await self.pool.execute(quarantine.REFUSED, row["id"], reason)
         return len(rows)
 
     async def _refusal(self, row: Any) -> str | None:

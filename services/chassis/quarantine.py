@@ -40,9 +40,7 @@ SELECT id, topic, partition, "offset", key, headers, coalesce(mended, value) AS 
 FROM quarantine
 WHERE redrive_requested_at IS NOT NULL ORDER BY id LIMIT $1
 """
-REFUSED = """
-UPDATE quarantine SET redrive_requested_at = NULL, reason = $2, at = $3 WHERE id = $1
-"""
+REFUSED = "UPDATE quarantine SET redrive_requested_at = NULL, reason = $2 WHERE id = $1"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

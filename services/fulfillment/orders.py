@@ -58,9 +58,6 @@ class OrderFacts(Kept):
     def line(self, line_id: str) -> LineFacts | None:
         return next((line for line in self.lines if line.line_id == line_id), None)
 
-    def line_of_sku(self, sku: str) -> LineFacts | None:
-        return next((line for line in self.lines if line.sku == sku), None)
-
 
 def order_facts(snapshot: OrderSnapshot) -> OrderFacts:
     """What fulfillment keeps of a snapshot: no e-mail address, no payment."""

@@ -14,7 +14,7 @@ import typer
 from confluent_kafka import KafkaException
 
 from services.chassis.settings import Settings
-from services.ops import console, home, returns
+from services.ops import console, home, named_files, returns
 from services.ops.embedded import admin, kafka_jars, postgres, processes
 from services.ops.embedded.processes import StartFailed
 from services.ops.stack import SERVICES, WITH_A_STORE
@@ -44,7 +44,7 @@ def doctor(
         return
     findings = [
         finding
-        for look in (_python, _java, _broker, _databases, _ports, _system)
+        for look in (_python, _java, _broker, _databases, _ports, _files, _system)
         for finding in look()
     ]
     for each in findings:
@@ -144,6 +144,11 @@ def _ports() -> Iterator[Finding]:
             found=f"{port} {'is free' if free else 'is in use'}",
             advice="" if free or ours else advice,
         )
+
+
+def _files() -> Iterator[Finding]:
+    for variable, fault in named_files.faults(Settings()):
+        yield Finding(what=variable, ok=fault is None, found=fault or "can be read")
 
 
 def _system() -> Iterator[Finding]:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -111,6 +112,7 @@ def _changes_of_all(gateway: httpx.Client) -> Iterator[Json]:
     running.checked(gateway.get("/returns"))
     known: dict[str, set[tuple[str, ...]]] = {}
     while True:
+        fresh: list[Json] = []
         for seen in _all_returns(gateway):
             told = known.setdefault(seen["return_id"], set())
             for entry in seen["timeline"]:
@@ -118,7 +120,9 @@ def _changes_of_all(gateway: httpx.Client) -> Iterator[Json]:
                 if change not in told:
                     told.add(change)
                     names = ("status", "explanation", "changed_at")
-                    yield {"return_id": seen["return_id"], **dict(zip(names, change, strict=True))}
+                    told_now = dict(zip(names, change, strict=True))
+                    fresh.append({"return_id": seen["return_id"], **told_now})
+        yield from sorted(fresh, key=itemgetter("changed_at"))
         time.sleep(LIST_POLL_SECONDS)
 
 

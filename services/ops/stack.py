@@ -14,6 +14,7 @@ import psycopg
 from confluent_kafka import KafkaException
 
 from services.chassis.settings import Settings
+from services.ops import named_files
 from services.ops.embedded import admin, postgres, processes
 from services.ops.embedded import broker as brokers
 from services.ops.embedded.processes import StartFailed
@@ -21,11 +22,11 @@ from services.ops.embedded.topics import all_topics
 
 SERVICES = ("sandbox", "commerce", "fulfillment", "payment", "gateway")
 WITH_A_STORE = ("commerce", "fulfillment", "payment", "gateway")
+BROKER_FOLDER, STORES_FOLDER = DATA_FOLDERS = ("kafka", "postgres")
 MIGRATION_SECONDS_MAX = 120
 BROKER_SECONDS_MAX = 10
 DATABASE_SECONDS_MAX = 5
 SCHEME_LOCAL = "http://127.0.0.1"
-KEYS_VARIABLE = "RETURNS_API_KEYS_FILE"
 
 
 @dataclass(kw_only=True)
@@ -85,15 +86,18 @@ def start(home: Path, *, keep: bool) -> Stack:
     that the services listen on the loopback interface only. Raises StartFailed.
     """
     settings = Settings()
+    for variable, fault in named_files.faults(settings):
+        if fault is not None and (keep or variable != named_files.KEYS):
+            raise StartFailed(fault)
     ports = chosen_ports(settings)
     environment = _environment(home, ports)
     if not keep:
-        environment.pop(KEYS_VARIABLE, None)
+        environment.pop(named_files.KEYS, None)
     stack = Stack(home=home, ports=ports, environment=environment)
     try:
         if not settings.kafka_bootstrap_servers:
             choice = settings.embedded_broker
-            stack.broker = brokers.start(home / "kafka", choice=choice, keep=keep)
+            stack.broker = brokers.start(home / BROKER_FOLDER, choice=choice, keep=keep)
         _provide_databases(stack, settings)
         if stack.broker is not None:
             stack.broker.wait_until_ready()
@@ -170,7 +174,7 @@ def _provide_databases(stack: Stack, settings: Settings) -> None:
     if not missing:
         _migrate(stack)
         return
-    folder, log = stack.home / "postgres", stack.log("postgres")
+    folder, log = stack.home / STORES_FOLDER, stack.log("postgres")
     is_new = not postgres.exists(folder)
     stack.server = postgres.start(folder, durable=not is_new, log=log)
     for name in missing:

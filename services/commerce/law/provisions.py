@@ -210,12 +210,3 @@ NATIONAL = {"DE": "DE-WD", "FR": "FR-WD", "IT": "IT-WD", "NL": "NL-11A", "RO": "
     "AT": "AT-WD"
 }
 """country -> the national provision to cite for the EU right of withdrawal."""
-
-
-def rows_of(country: str, region: str | None) -> tuple[Row, ...]:
-    """Every row that applies in a place, nationwide ones and the region's own."""
-    return tuple(
-        row
-        for row in ROWS.values()
-        if country in row.countries and (not row.regions or region in row.regions)
-    )

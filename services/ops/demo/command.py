@@ -24,6 +24,7 @@ from services.ops.demo.orders import Json
 from services.ops.demo.scenarios import BY_NAME, SCENARIOS, Scenario
 from services.ops.demo.timeline import STEP_NAMES, Line
 from services.ops.demo.verify import Check
+from services.ops.stack import DATA_FOLDERS
 
 ALL = "all"
 BROKERS = {"kafka": "Apache Kafka", "librdkafka": "librdkafka's broker, in memory"}
@@ -80,9 +81,9 @@ async def _on_its_own(scenarios: Sequence[Scenario], teller: _Teller) -> bool:
             finally:
                 await running.__aexit__(None, None, None)
     finally:
-        if verified:
-            shutil.rmtree(folder, ignore_errors=True)
-        elif (folder / "logs").exists():
+        for each in (folder,) if verified else (folder / name for name in DATA_FOLDERS):
+            shutil.rmtree(each, ignore_errors=True)
+        if (folder / "logs").exists():
             console.say(f"the logs are in {folder / 'logs'}")
     return verified
 

@@ -18,7 +18,6 @@ from services.ops.provision import access
 from services.ops.stack import SERVICES, WITH_A_STORE
 
 OPERATOR, BROKER, POSTGRES = "operator", "broker", "postgres"
-ADMIN = "admin"
 FILE_MODE = 0o444
 """Whoever may see a folder may read it: what keeps it secret is who is given the folder."""
 RENEW = "RENEW"

@@ -398,13 +398,15 @@ async def test_a_quarantined_record_is_driven_again_on_request_with_mended_bytes
 ) -> None:
     await toys.send(request("o1", "bad", locale=toy.POISON))
     (row,) = await toys.quarantined()
-    as_it_came = row["value"]
+    as_it_came, set_aside_at = row["value"], row["at"]
+    await toys.advance(timedelta(minutes=1))
     async with toys.pool.acquire() as connection:
         assert await quarantine.request_redrive(connection, row["id"], now=toys.clock.now())
         await toys.settle()
         (row,) = await toys.quarantined()
         assert row["redriven_at"] is None
         assert row["redrive_requested_at"] is None
+        assert row["at"] == set_aside_at
         mended = request("o1", "bad").model_dump_json(exclude_none=True).encode()
         assert await quarantine.request_redrive(
             connection, row["id"], now=toys.clock.now(), value=mended

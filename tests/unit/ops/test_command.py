@@ -161,6 +161,17 @@ def test_a_variable_that_cannot_be_read_is_named(
         assert variable in sentences(result)
 
 
+@pytest.mark.parametrize("variable", ["POLICY_PATH", "RETURNS_API_KEYS_FILE"])
+def test_a_file_that_a_variable_names_is_read_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    monkeypatch.setenv(variable, str(tmp_path / "nothing"))
+    for command in ("up", "doctor"):
+        result = call(command)
+        assert result.exit_code == 1
+        assert f"{variable}: {tmp_path / 'nothing'}" in sentences(result)
+
+
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_PORT", "")
     assert Settings().gateway_port == 8080
