@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -30,6 +28,7 @@ from tests.integration.chassis.messages import (
     review,
     settlement,
 )
+from tests.round_trips import ROUND_TRIPS_MAX, counted_round_trips
 
 pytestmark = pytest.mark.asyncio
 
@@ -98,27 +97,6 @@ async def test_a_replay_on_another_store_publishes_the_same_ids(
     assert len({row["id"] for row in await toys.outbox()}) == 3
 
 
-@contextmanager
-def counted_round_trips(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Every statement that goes to the store, each a round trip once it is prepared."""
-    sent: list[str] = []
-    bind, simple = asyncpg.Connection._execute, asyncpg.Connection.execute
-
-    async def counted_bind(self: Any, query: str, *args: Any, **kwargs: Any) -> Any:
-        sent.append(query)
-        return await bind(self, query, *args, **kwargs)
-
-    async def counted_simple(self: Any, query: str, *args: Any, **kwargs: Any) -> Any:
-        if not args:
-            sent.append(query)
-        return await simple(self, query, *args, **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(asyncpg.Connection, "_execute", counted_bind)
-        patch.setattr(asyncpg.Connection, "execute", counted_simple)
-        yield sent
-
-
 @pytest.mark.parametrize("size", [1, 10, 200])
 async def test_a_batch_costs_at_most_twelve_round_trips_whatever_its_size(
     toys: Drive, size: int, monkeypatch: pytest.MonkeyPatch
@@ -134,7 +112,7 @@ async def test_a_batch_costs_at_most_twelve_round_trips_whatever_its_size(
     await toys.send(*batch("warm"))
     with counted_round_trips(monkeypatch) as sent:
         await toys.send(*batch("hot"))
-    assert 0 < len(sent) <= 12, sent
+    assert 0 < len(sent) <= ROUND_TRIPS_MAX, sent
 
 
 async def test_poison_is_set_aside_with_its_bytes_and_its_neighbours_go_on(toys: Drive) -> None:

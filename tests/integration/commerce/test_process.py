@@ -21,7 +21,7 @@ from contracts.lifecycle import ReturnStatusChanged
 from contracts.requests import CancelReturn, ReturnRequest
 from services.commerce import api, app, messages
 from tests.driving import Drive, record
-from tests.integration.chassis.test_pipeline import counted_round_trips
+from tests.round_trips import ROUND_TRIPS_MAX, counted_round_trips
 from tests.unit.commerce.process import examples
 
 pytestmark = pytest.mark.asyncio
@@ -261,7 +261,7 @@ async def test_a_batch_costs_at_most_twelve_round_trips_whatever_its_size(
             await service.send(*(examples.refundable(each) for each in asked))
         assert len(await service.published(ReturnDecisionMade)) == count
         trips.append((len(sent), len(judged)))
-    assert max(max(pair) for pair in trips) <= 12, trips
+    assert max(max(pair) for pair in trips) <= ROUND_TRIPS_MAX, trips
     assert len(set(trips)) == 1, trips
 
 

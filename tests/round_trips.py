@@ -1,0 +1,34 @@
+"""Counts what a service sends to its store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+ROUND_TRIPS_MAX = 12
+"""Of one batch, whatever its size."""
+
+
+@contextmanager
+def counted_round_trips(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Every statement that goes to the store, each a round trip once it is prepared."""
+    sent: list[str] = []
+    bind, simple = asyncpg.Connection._execute, asyncpg.Connection.execute
+
+    async def counted_bind(self: Any, query: str, *args: Any, **kwargs: Any) -> Any:
+        sent.append(query)
+        return await bind(self, query, *args, **kwargs)
+
+    async def counted_simple(self: Any, query: str, *args: Any, **kwargs: Any) -> Any:
+        if not args:
+            sent.append(query)
+        return await simple(self, query, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncpg.Connection, "_execute", counted_bind)
+        patch.setattr(asyncpg.Connection, "execute", counted_simple)
+        yield sent
