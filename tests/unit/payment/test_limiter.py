@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from contextlib import suppress
 from itertools import accumulate
 from typing import Any
 
@@ -12,16 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.orders import PaymentMethod, Processor
-from services.chassis.clock import WallClock
 from services.chassis.settings import Settings
 from services.payment.configuration import LIVE, NONE, TEST, Limits, MoneySettings
-from services.payment.model import PaymentFacts
 from services.payment.processors import limiter
-from services.payment.processors.breaker import Breaker
 from services.payment.processors.limiter import Bucket, Limiter, operation
-from services.payment.processors.stripe_client import StripeProcessor
-from tests.driving import START
 
 ROUNDING = 1e-6
 LIMIT = 20
@@ -95,46 +87,6 @@ async def test_all_kinds_together_keep_the_limit_of_all(waits: list[float]) -> N
     for kind in ("refunds", "charges", "disputes"):
         await own.turn("get", f"/v1/{kind}")
     assert waits == [0.2, 0.4]
-
-
-PAYMENT = PaymentFacts(
-    payment_id="p1",
-    processor=Processor.STRIPE,
-    reference="pi_1",
-    method=PaymentMethod.CARD,
-    captured=5000,
-    captured_at=START,
-)
-EMPTY = b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"data": []}'
-
-
-@pytest.mark.asyncio
-async def test_requests_over_real_sockets_keep_the_limit() -> None:
-    arrived: list[float] = []
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                arrived.append(time.monotonic())
-                writer.write(EMPTY)
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    processor = StripeProcessor(
-        name="stripe",
-        key="sk_test_1",
-        base=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
-        breaker=Breaker(WallClock()),
-        limiter=Limiter("stripe", per_second=LIMIT),
-    )
-    began = time.monotonic()
-    try:
-        await asyncio.gather(*(processor.find(PAYMENT, "r") for _ in range(2 * LIMIT)))
-    finally:
-        await processor.close()
-        server.close()
-    assert len(arrived) == 2 * LIMIT
-    assert arrived[-1] - began >= 1
 
 
 REAL = "https://api.stripe.example"
