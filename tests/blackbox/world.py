@@ -82,10 +82,13 @@ def running(home: Path, **environment: str) -> Iterator[World]:
         assert line, f"the system did not start:\n{(home / 'starter.log').read_text()[-3000:]}"
         yield World(addresses=json.loads(line), starter=starter, home=home)
     finally:
-        if starter.poll() is None:
+        was_running = starter.poll() is None
+        if was_running:
             starter.send_signal(signal.SIGTERM)
-        starter.wait(timeout=60)
+        status = starter.wait(timeout=60)
         errors.close()
+    if was_running:
+        assert status == 0, f"it ended with {status}:\n{(home / 'starter.log').read_text()[-3000:]}"
 
 
 def now() -> datetime:
@@ -330,7 +333,8 @@ class Stranger:
         )
 
     async def case(self, return_id: str) -> Json:
-        seen = await self.reaches(return_id, "awaiting_review", "settlement_failed")
+        waits = ("awaiting_review", "settlement_failed")
+        seen = await self.reaches(return_id, *waits, shows=has_case)
         escalation: Json = seen["decision"]["escalation"]
         return escalation
 
@@ -376,6 +380,10 @@ class Stranger:
 
     async def close(self) -> None:
         await self.http.aclose()
+
+
+def has_case(seen: Json) -> bool:
+    return bool((seen.get("decision") or {}).get("escalation"))
 
 
 def one_is_outstanding(seen: Json) -> bool:

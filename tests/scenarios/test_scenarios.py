@@ -46,9 +46,10 @@ def say_nothing(heard: Heard, line: Line) -> None:
     pass
 
 
-def kill_once(world: World, service: str, moment: type[Message]) -> Callable[[Heard, Line], None]:
-    """Kill the service when the first message of this type is heard."""
-    killed: list[int] = []
+def kill_once(
+    world: World, service: str, moment: type[Message], killed: list[int]
+) -> Callable[[Heard, Line], None]:
+    """Kill the service when the first message of this type is heard, and note its pid."""
 
     def tell(heard: Heard, line: Line) -> None:
         if killed or not isinstance(heard.message, moment):
@@ -73,8 +74,10 @@ async def test_every_scenario_ends_as_its_story_says(world: World, name: str) ->
 async def test_a_kill_in_the_middle_changes_nothing_in_the_end(
     world: World, service: str, moment: str
 ) -> None:
-    tell = kill_once(world, service, MOMENTS[moment])
+    killed: list[int] = []
+    tell = kill_once(world, service, MOMENTS[moment], killed)
     found = await playing.play(BY_NAME["jacket"], world.addresses, tell=tell)
+    assert len(killed) == 1
     assert [check for check in found if not check.holds] == []
 
 
