@@ -40,6 +40,8 @@ OVERTAKEN = {
     (Money.VOIDING, Money.UNDER_WAY),
 }
 """(where a refund is, what a late message says): it does not go back."""
+PAYS = frozenset({State.APPROVED, State.AWAITING_REVIEW})
+"""Where something that was approved may still be paid."""
 NOT_RECEIVED = frozenset({"product_not_received", "not_received", "goods_not_received"})
 """What processors call a dispute about goods that never came."""
 
@@ -69,16 +71,23 @@ def reservation_refused(draft: Draft, message: RefundReservationRefused) -> None
 
 def reservation_voided(draft: Draft, message: RefundReservationVoided) -> None:
     """The answer to a RefundVoided: what was released is ours again."""
-    freed = sum(each.amount for each in message.allocations)
     for refund in draft.current.refunds:
-        named = (refund.sequence, refund.amount) == (message.decision_sequence, freed)
-        if refund.money is Money.VOIDING and named:
+        if refund.money is Money.VOIDING and _is_of(refund, message):
             draft.refund_changed(refund.model_copy(update={"money": Money.VOIDED}))
             _tell_again(draft)
             release.carry_out(draft)
             draft.show()
             return
     draft.ignored = "no release was taken back"
+
+
+def _is_of(refund: Refund, message: RefundReservationVoided) -> bool:
+    """The message names no refund: parts of the same size differ in the payment they are of."""
+    freed = sum(each.amount for each in message.allocations)
+    payments = {each.payment_id for each in message.allocations}
+    same_payment = refund.payment_id is None or refund.payment_id in payments
+    named = (refund.sequence, refund.amount) == (message.decision_sequence, freed)
+    return named and same_payment
 
 
 def moved(draft: Draft, message: RefundMessage) -> None:
@@ -140,7 +149,10 @@ def dispute_opened(draft: Draft, message: DisputeOpened) -> None:
         "double_loss": draft.current.all_settled,
         **release.alternatives(draft),
     }
-    draft.escalate(EscalationReason.PAYMENT_NOT_REFUNDABLE, told)
+    if draft.current.state is State.AWAITING_REVIEW:
+        _tell_again(draft, told)
+    else:
+        draft.escalate(EscalationReason.PAYMENT_NOT_REFUNDABLE, told)
     draft.show()
 
 
@@ -153,7 +165,7 @@ def says_not_received(message: DisputeOpened, order: OrderSnapshot) -> bool:
 
 def _concerns(draft: Draft, payment_id: str) -> bool:
     current = draft.current
-    if current.state is not State.APPROVED or current.terms is None or current.terms.total == 0:
+    if current.state not in PAYS or current.terms is None or current.terms.total == 0:
         return False
     standing = draft.standing
     assert standing is not None
@@ -162,17 +174,19 @@ def _concerns(draft: Draft, payment_id: str) -> bool:
 
 
 def dispute_closed(draft: Draft, message: DisputeClosed) -> None:
-    """Won: payment goes on with the same refund. Lost: the release is taken back."""
+    """The last one won: payment goes on with the same refund. Lost: the release is taken back."""
     current = draft.current
     held = message.payment_id in current.disputes
-    draft.change(disputes=tuple(each for each in current.disputes if each != message.payment_id))
+    others = tuple(each for each in current.disputes if each != message.payment_id)
+    draft.change(disputes=others)
     stopped = current.escalation is EscalationReason.PAYMENT_NOT_REFUNDABLE
-    if current.state is not State.AWAITING_REVIEW or not stopped:
+    won = message.outcome is DisputeOutcome.WON
+    if current.state is not State.AWAITING_REVIEW or not (stopped or held):
         draft.ignored = "nothing waits for this dispute"
-    elif current.terms is None or message.outcome is DisputeOutcome.WON:
+    elif stopped and not others and (current.terms is None or won):
         _go_on(draft)
     else:
-        if held:
+        if held and not won:
             void_open(draft, f"the dispute {message.dispute_id} was lost")
         _tell_again(draft, {"dispute_outcome": str(message.outcome)})
     draft.show()

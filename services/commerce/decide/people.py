@@ -32,6 +32,7 @@ from services.commerce.model import (
     Goods,
     Refund,
     ReplacementState,
+    Return,
     Reversal,
     State,
     Verdict,
@@ -44,6 +45,7 @@ PERSONS_METHODS = frozenset({Method.BANK_TRANSFER, Method.NEW_METHOD})
 OTHER_METHOD_NEEDED = frozenset(
     {EscalationReason.PAYMENT_NOT_REFUNDABLE, EscalationReason.SETTLEMENT_FAILED}
 )
+UNSENT = frozenset({ReplacementState.FAILED, ReplacementState.WAITING})
 UNDECIDED = frozenset({State.REQUESTED, State.ASSESSING})
 
 
@@ -124,10 +126,13 @@ def _verdict(draft: Draft, message: ReviewDecided, standing: ReturnDecisionMade)
     another = settlement is not None and current.terms is not None
     if another and settlement is not None and settlement.method is not current.terms_method:
         money.void_open(draft, "a person chose another way to pay")
-    made = judgement.review(draft.case(), standing, message)
+    for_money = _replaces_goods(current, message)
+    made = judgement.review(draft.case(), standing, message, for_money=for_money)
     if isinstance(made, NotAllowed):
         draft.decided(made.decision)
         return
+    if for_money and settlement is not None:
+        _ask_for_money(draft, settlement.method)
     suspected = current.escalation is EscalationReason.FRAUD_SUSPECTED
     draft.change(verdict=_as_verdict(standing, message, made))
     draft.decided(made)
@@ -135,6 +140,13 @@ def _verdict(draft: Draft, message: ReviewDecided, standing: ReturnDecisionMade)
         draft.change(abuse=suspected)
     if made.decision is Outcome.APPROVED:
         _as_approved(draft, message)
+
+
+def _replaces_goods(current: Return, message: ReviewDecided) -> bool:
+    """Whether a person pays units whose replacement could not be sent."""
+    exchange = current.exchange
+    pays = message.settlement is not None and message.decision is not ReviewDecision.REJECT
+    return pays and exchange is not None and exchange.state in UNSENT
 
 
 def _as_verdict(
@@ -203,6 +215,18 @@ def _pay_by(draft: Draft, method: Method) -> None:
     release.carry_out(draft)
 
 
+def _ask_for_money(draft: Draft, method: Method) -> None:
+    """From now on this is a return for money: whatever is judged later is judged so."""
+    changed = draft.request.model_copy(
+        update={
+            "resolution": Resolution.REFUND,
+            "settlement": RequestedSettlement(method=method),
+            "replacement_sku": None,
+        }
+    )
+    draft.request_paper = Paper.of(changed)
+
+
 def _instead_of_replacement(draft: Draft, message: SettlementChosen) -> None:
     exchange = draft.current.exchange
     assert exchange is not None
@@ -213,14 +237,7 @@ def _instead_of_replacement(draft: Draft, message: SettlementChosen) -> None:
         draft.watch_again(CHOICE_WAIT)
         return
     method = Method(message.method.value)
-    changed = draft.request.model_copy(
-        update={
-            "resolution": Resolution.REFUND,
-            "settlement": RequestedSettlement(method=method),
-            "replacement_sku": None,
-        }
-    )
-    draft.request_paper = Paper.of(changed)
+    _ask_for_money(draft, method)
     standing = draft.standing
     assert standing is not None
     draft.decided(judgement.settle_by(draft.case(), standing, method))

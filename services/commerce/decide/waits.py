@@ -16,6 +16,7 @@ from services.commerce.model import (
     NOT_SENT_WAIT,
     REVIEW_WAIT,
     ReplacementState,
+    State,
 )
 
 
@@ -25,8 +26,8 @@ def over(draft: Draft, message: WaitOver) -> None:
     if shown is None or shown.number != message.number:
         draft.ignored = "the return has moved on"
         return
-    exchange = draft.current.exchange
-    if exchange is not None and exchange.state is ReplacementState.WAITING:
+    exchange, decided = draft.current.exchange, draft.current.state is State.APPROVED
+    if decided and exchange is not None and exchange.state is ReplacementState.WAITING:
         _try_replacement_again(draft)
         return
     act = ACTS.get((shown.status, shown.party), _timed_out)
@@ -69,7 +70,8 @@ def _no_choice(draft: Draft) -> None:
 
 
 def _no_replacement_choice(draft: Draft) -> None:
-    draft.escalate(EscalationReason.POLICY_GAP, {"replacement": "the customer did not choose"})
+    told = "the customer did not choose; an approval with a settlement pays instead"
+    draft.escalate(EscalationReason.POLICY_GAP, {"replacement": told})
     draft.show()
 
 

@@ -111,15 +111,16 @@ def release_all(
 
 
 def review(
-    case: Case, standing: ReturnDecisionMade, decided: ReviewDecided
+    case: Case, standing: ReturnDecisionMade, decided: ReviewDecided, *, for_money: bool = False
 ) -> ReturnDecisionMade | NotAllowed:
     """The next sequence after a person approved, rejected or adjusted an escalated case.
 
     The caller compares `case_sha256` with the standing case first (`stale` publishes it again).
     Over `four_eyes_above` the first of two reviewers gets NotAllowed with code
-    `second_reviewer_needed`, whose decision remembers them.
+    `second_reviewer_needed`, whose decision remembers them. `for_money`: a replacement could not
+    be sent, and what was decided is how the units are paid instead.
     """
-    return reviewing.review(case, standing, decided)
+    return reviewing.review(case, standing, decided, for_money=for_money)
 
 
 def stale(case: Case, standing: ReturnDecisionMade) -> ReturnDecisionMade:

@@ -25,6 +25,7 @@ from contracts.requests import (
     RequestedSettlement,
     Resolution,
 )
+from contracts.reviews import ReviewedSettlement
 from services.commerce.judgement import assembly, cases, deciding, inspection, money, parts, trace
 from services.commerce.judgement.case import Case, Released
 from services.commerce.judgement.judged import Judged
@@ -283,6 +284,17 @@ def _in_money(
             "return_": standing.return_,
             "refund_on": None if case.inspection is not None else fresh.refund_on,
         }
+    )
+
+
+def for_money(
+    case: Case, standing: ReturnDecisionMade, chosen: ReviewedSettlement | None
+) -> ReturnDecisionMade:
+    """An escalated case about goods as one about money, to be paid as a person chose."""
+    if case.order is None or chosen is None:
+        return standing
+    return _in_money(case, standing, case.order, chosen.method).model_copy(
+        update={"decision": standing.decision, "escalation": standing.escalation}
     )
 
 

@@ -39,12 +39,12 @@ SECOND_NEEDED = "second_reviewer_needed"
 
 
 def review(
-    case: Case, standing: ReturnDecisionMade, decided: ReviewDecided
+    case: Case, standing: ReturnDecisionMade, decided: ReviewDecided, *, for_money: bool
 ) -> ReturnDecisionMade | NotAllowed:
-    why_not = _refusal(case, standing, decided)
+    agreed = approval.for_money(case, standing, decided.settlement) if for_money else standing
+    why_not = _refusal(case, agreed, decided)
     if why_not is not None:
         return _not_allowed(case, standing, "not_allowed", why_not)
-    agreed = standing
     if decided.decision is ReviewDecision.REJECT:
         judged = None if case.order is None else approval.judged_as(case, case.order)
         kept = {} if judged is None else choices.stays(case, standing, judged)

@@ -32,8 +32,9 @@ from contracts.requests import (
     Evidence,
     EvidenceAdded,
     EvidenceKind,
+    Method,
 )
-from contracts.reviews import ReviewDecision
+from contracts.reviews import ReviewDecision, ReviewedSettlement
 from contracts.warehouse import Grade
 from services.commerce.decide.draft import WAIT
 from services.commerce.judgement import History, OrdersOfTheYear, PastReturn
@@ -373,3 +374,26 @@ def test_a_return_without_goods_to_send_settles_on_money_alone() -> None:
     play.reserve().say(examples.settled(play.released))
     assert play.statuses[-1] == "settled"
     assert play.current.state is State.APPROVED
+
+
+def test_a_person_pays_where_the_customer_says_nothing_to_a_failed_replacement() -> None:
+    play = replacing(refund_on="receipt").sent_back()
+    play.say(of_replacement(play, ReplacementFailed, reason="out of stock")).wait_over()
+    assert escalation(play) is EscalationReason.POLICY_GAP
+    method = ReviewedSettlement(method=Method.ORIGINAL_PAYMENT_METHOD)
+    play.say(review(play, ReviewDecision.APPROVE, settlement=method)).reserve().assessed()
+    assert [each.amount for each in play.all(RefundReleased)] == [22200]
+    assert len(play.all(ReplacementReleased)) == 1
+    play.say(examples.inspected())
+    assert [each.amount for each in play.all(RefundReleased)] == [22200]
+
+
+def test_a_replacement_is_not_tried_again_while_a_person_looks() -> None:
+    play = replacing(refund_on="receipt").sent_back()
+    play.say(of_replacement(play, ReplacementFailed, reason="out of stock"))
+    play.say(chosen(play, ChosenMethod.WAIT))
+    play.say(examples.inspected(grade=Grade.WRONG_ITEM))
+    assert escalation(play) is EscalationReason.CONFLICTING_EVIDENCE
+    play.wait_over()
+    assert len(play.all(ReplacementReleased)) == 1
+    assert play.status.status == "awaiting_review"
