@@ -181,15 +181,31 @@ def dispute_closed(draft: Draft, message: DisputeClosed) -> None:
     draft.change(disputes=others)
     stopped = current.escalation is EscalationReason.PAYMENT_NOT_REFUNDABLE
     won = message.outcome is DisputeOutcome.WON
-    if current.state is not State.AWAITING_REVIEW or not (stopped or held):
+    news = {"dispute_outcome": str(message.outcome)}
+    if current.state is State.APPROVED and not won and _is_open_on(current, message.payment_id):
+        draft.escalate(
+            EscalationReason.PAYMENT_NOT_REFUNDABLE, {**news, **release.alternatives(draft)}
+        )
+        void_open(draft, f"the dispute {message.dispute_id} was lost")
+    elif current.state is not State.AWAITING_REVIEW or not (stopped or held):
         draft.ignored = "nothing waits for this dispute"
     elif stopped and not others and (current.terms is None or won):
         _go_on(draft)
     else:
         if held and not won:
             void_open(draft, f"the dispute {message.dispute_id} was lost")
-        _tell_again(draft, {"dispute_outcome": str(message.outcome)})
+        _tell_again(draft, news)
     draft.show()
+
+
+def _is_open_on(current: Return, payment_id: str) -> bool:
+    """Whether payment holds a release over this payment: approved by a person in spite of it."""
+    return any(
+        each.payment_id == payment_id
+        and each.money in (Money.RELEASED, Money.UNDER_WAY)
+        and not each.replaced
+        for each in current.refunds
+    )
 
 
 def _tell_again(draft: Draft, news: Mapping[str, object] | None = None) -> None:

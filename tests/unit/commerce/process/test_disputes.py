@@ -85,6 +85,15 @@ def test_winning_one_dispute_releases_nothing_while_another_is_open(resolution: 
     assert sum(each.amount for each in play.all(RefundReleased)) == 22200
 
 
+def test_a_dispute_that_a_person_ignored_is_lost_and_asks_a_person_again() -> None:
+    play = labelled().say(opened("p1")).sent_back()
+    play.say(review(play, ReviewDecision.APPROVE)).reserve()
+    assert play.all(RefundReleased)
+    play.say(closed("p1", DisputeOutcome.LOST))
+    assert escalation(play) is EscalationReason.PAYMENT_NOT_REFUNDABLE
+    assert play.all(RefundVoided)
+
+
 def test_a_dispute_during_a_review_is_told_and_its_loss_takes_the_release_back() -> None:
     play = split.released()
     play.say(examples.inspected(grade=Grade.WRONG_ITEM))
