@@ -58,7 +58,8 @@ class RefundReservationRefused(RefundReserved):
 
 
 class RefundReservationVoided(RefundReserved):
-    pass
+    refund_id: Identifier | None = None
+    """Of the release that was taken back; none where nothing had been released."""
 
 
 class RefundMessage(Message):

@@ -82,7 +82,9 @@ def reservation_voided(draft: Draft, message: RefundReservationVoided) -> None:
 
 
 def _is_of(refund: Refund, message: RefundReservationVoided) -> bool:
-    """The message names no refund: parts of the same size differ in the payment they are of."""
+    """An earlier payment named no refund: parts of one size then differ in their payment alone."""
+    if message.refund_id is not None:
+        return refund.refund_id == message.refund_id
     freed = sum(each.amount for each in message.allocations)
     payments = {each.payment_id for each in message.allocations}
     same_payment = refund.payment_id is None or refund.payment_id in payments

@@ -21,6 +21,7 @@ def tell(draft: Draft, refund: Refund) -> None:
         RefundReservationVoided(
             return_id=refund.return_id,
             order_id=draft.order.order_id,
+            refund_id=refund.refund_id,
             decision_sequence=refund.decision_sequence,
             allocations=refund.sources,
             currency=refund.currency,

@@ -276,6 +276,7 @@ async def test_a_held_refund_can_be_taken_back_and_another_method_pays(
     await payment.send(a_void(return_id, refund_id))
     [voided] = await payment.published(told.RefundReservationVoided)
     assert voided.allocations[0].amount == 22200
+    assert voided.refund_id == refund_id
     await payment.send(a_decision(return_id, sequence=2, method="bank_transfer"))
     await payment.send(
         a_release(

@@ -56,14 +56,20 @@ def labelled(**asked: Any) -> Play:
     return split.known(play.ask(examples.request(**asked))).reserve().say(examples.labelled())
 
 
-def test_of_two_equal_parts_the_one_of_the_lost_payment_is_replaced() -> None:
+@pytest.mark.parametrize("names_the_refund", [True, False])
+def test_of_two_equal_parts_the_one_of_the_lost_payment_is_replaced(
+    names_the_refund: bool,
+) -> None:
     play = split.released(equal_halves())
     gift, card = play.all(RefundReleased)
     assert gift.amount == card.amount
     play.say(opened("p1"), closed("p1", DisputeOutcome.LOST))
     assert len(play.all(RefundVoided)) == 2
     # The card's refund was held and is taken back; the other one had been submitted.
-    play.say(split.voided(play, of=card), examples.settled(gift))
+    voided = split.voided(play, of=card)
+    if not names_the_refund:  # as an earlier version of payment said it
+        voided = voided.model_copy(update={"refund_id": None})
+    play.say(voided, examples.settled(gift))
     found = {each.payment_id: each.money for each in play.current.refunds}
     assert found == {"p1": Money.VOIDED, "p2": Money.SETTLED}
     before = len(play.all(RefundReleased))

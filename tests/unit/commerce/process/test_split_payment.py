@@ -82,6 +82,7 @@ def voided(play: Play, *, of: RefundReleased) -> RefundReservationVoided:
         return_id=of.return_id,
         order_id=of.order_id,
         decision_sequence=of.decision_sequence,
+        refund_id=of.refund_id,
         allocations=({"payment_id": of.payment_id or "p1", "amount": of.amount},),
         currency="USD",
     )
