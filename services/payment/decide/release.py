@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.decisions import Allocation, RefundReleased, RefundVoided
+from contracts.decisions import Allocation, Legs, RefundReleased, RefundVoided
 from contracts.requests import Method
 from services.payment.decide import outcome, voiding
 from services.payment.decide.draft import Draft, Facts, MoneyDecision, spread
@@ -36,7 +36,11 @@ def released(order: OrderMoney, message: RefundReleased, facts: Facts) -> MoneyD
     for part in sources:
         reserve[part.payment_id] -= part.amount
     draft.order = draft.order.with_return(money.model_copy(update={"reserve": reserve}))
-    refund = draft.advance(_refund(message, sources, replaced, facts), Event.RELEASED)
+    legs = message.legs
+    if legs is None and replaced is not None:
+        legs = replaced.legs  # they were not booked, or have been taken back
+        draft.keep(replaced.model_copy(update={"legs": None}))  # others may replace it, too
+    refund = draft.advance(_refund(message, sources, legs, facts), Event.RELEASED)
     draft.released.append(refund)
     if message.method not in PERSONS_METHODS:
         refund = draft.advance(refund, Event.SUBMIT)
@@ -90,14 +94,11 @@ def _sources(message: RefundReleased, money: ReturnMoney) -> tuple[Allocation, .
 def _refund(
     message: RefundReleased,
     sources: tuple[Allocation, ...],
-    replaced: Refund | None,
+    legs: Legs | None,
     facts: Facts,
 ) -> Refund:
     if message.method is Method.UNKNOWN:
         raise Impossible("a method that nobody defined")
-    legs = message.legs
-    if legs is None and replaced is not None:
-        legs = replaced.legs  # they were not booked, or have been taken back
     return Refund(
         refund_id=message.refund_id,
         return_id=message.return_id,
