@@ -209,14 +209,26 @@ def _sources(
         return [(None, amount)]
     if failed.payment_id is not None:
         return [(failed.payment_id, amount)]
-    standing, rest, found = draft.standing, amount, []
-    assert standing is not None
-    for each in standing.settlement.allocations:
-        part = min(rest, each.amount)
+    rest, found = amount, []
+    for payment_id, room in _rooms(draft):
+        part = min(rest, room)
         if part > 0:
-            found.append((each.payment_id, part))
+            found.append((payment_id, part))
             rest -= part
     return [*found]
+
+
+def _rooms(draft: Draft) -> Iterator[tuple[str, int]]:
+    """(payment, minor units): what is allocated to it and not live. Live money that names no
+    payment lies on the first ones, as payment takes it from there."""
+    standing, live = draft.standing, draft.current.live
+    assert standing is not None
+    unnamed = live.get("", 0)
+    for each in standing.settlement.allocations:
+        room = max(each.amount - live.get(each.payment_id, 0), 0)
+        taken = min(unnamed, room)
+        unnamed -= taken
+        yield each.payment_id, room - taken
 
 
 def _announce(

@@ -163,6 +163,29 @@ def test_an_adjustment_below_what_is_live_is_not_carried_out() -> None:
     assert "100.00 USD are paid or on their way already" in play.made.findings[-1].explanation
 
 
+@pytest.mark.parametrize("position", [0, 1])
+def test_what_replaces_a_bank_transfer_goes_back_by_the_payment_that_has_room(
+    position: int,
+) -> None:
+    play = released()
+    parts = play.all(RefundReleased)
+    failing, settling = parts[position], parts[1 - position]
+    play.say(examples.settled(settling), examples.failed(failing))
+    by_hand = ReviewedSettlement(method=Method.BANK_TRANSFER)
+    play.say(review(play, ReviewDecision.APPROVE, settlement=by_hand)).reserve()
+    transfer = play.released
+    assert (transfer.payment_id, transfer.amount) == (None, failing.amount)
+    play.wait_over()
+    original = ReviewedSettlement(method=Method.ORIGINAL_PAYMENT_METHOD)
+    play.say(review(play, ReviewDecision.APPROVE, settlement=original)).reserve()
+    play.say(voided(play, of=transfer))
+    known(play)
+    again = play.all(RefundReleased)[3:]
+    assert [(each.payment_id, each.amount) for each in again] == [
+        (failing.payment_id, failing.amount)
+    ]
+
+
 def test_what_was_refused_is_not_paid_when_the_part_that_stood_fails_later() -> None:
     play = half_lost()
     gift = play.all(RefundReleased)[0]
