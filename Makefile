@@ -8,8 +8,8 @@ STAMP := $(VENV)/.installed
 SCENARIO ?= jacket
 EVERY ?= 6
 JUDGE := services/commerce/policy,services/commerce/law,services/commerce/risk,services/commerce/quote,services/commerce/judgement,services/commerce/decide
-LONG := tests/blackbox/test_every_move.py tests/blackbox/test_outage.py tests/integration/chassis/test_crashes.py \
-    tests/deploy/test_kubernetes_types.py
+LONG := tests/blackbox/test_every_message.py tests/blackbox/test_every_move.py tests/blackbox/test_outage.py \
+    tests/integration/chassis/test_crashes.py tests/deploy/test_kubernetes_types.py
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-long bench-judge coverage mutants payment-matrix help setup demo up check format test integration chaos simulate simulate-breaks bench compose compose-tests containers collector schemas lock clean
@@ -58,7 +58,7 @@ test: setup ## All tests that need no container engine, on real Kafka, PostgreSQ
 	@$(PYTEST) --durations 12 tests --ignore tests/compose --ignore tests/chaos $(LONG:%=--ignore %)
 	@EMBEDDED_BROKER=librdkafka $(PYTEST) -q tests/blackbox/test_bus.py tests/integration/chassis/test_running.py
 
-test-long: setup ## Tests of a minute each: goods, half a minute's outages, Kubernetes' types, crashes on librdkafka's broker
+test-long: setup ## Tests of half a minute and more: every message, goods, half a minute's outages, Kubernetes' types, crashes on librdkafka's broker
 	@$(PYTEST) -q $(LONG)
 	@EMBEDDED_BROKER=librdkafka $(PYTEST) -q tests/integration/chassis/test_crashes.py -k "not kill_at_any or before_commit or after_publish"
 
