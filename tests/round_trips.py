@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import asyncpg
 import pytest
+
+from contracts.base import Message
+from tests.driving import Drive
 
 ROUND_TRIPS_MAX = 12
 """Of one batch, whatever its size."""
@@ -32,3 +35,16 @@ def counted_round_trips(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         patch.setattr(asyncpg.Connection, "_execute", counted_bind)
         patch.setattr(asyncpg.Connection, "execute", counted_simple)
         yield sent
+
+
+async def costs(
+    drive: Drive, batches: Sequence[Sequence[Message]], monkeypatch: pytest.MonkeyPatch
+) -> list[int]:
+    """Round trips of each batch; what follows from it is done before the next one."""
+    found = []
+    for batch in batches:
+        with counted_round_trips(monkeypatch) as sent:
+            await drive.send(*batch)
+        found.append(len(sent))
+        await drive.settle()
+    return found

@@ -6,7 +6,7 @@ import pytest
 
 from contracts.base import Message
 from tests.driving import Drive
-from tests.round_trips import ROUND_TRIPS_MAX, counted_round_trips
+from tests.round_trips import ROUND_TRIPS_MAX, costs
 from tests.unit.fulfillment.examples import (
     an_order,
     asked,
@@ -43,15 +43,7 @@ def lives(count: int) -> list[list[Message]]:
 async def test_a_batch_costs_at_most_twelve_round_trips_whatever_its_size(
     agent: Drive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trips = []
-    for count in (1, 10, 200):
-        costs = []
-        for batch in lives(count):
-            with counted_round_trips(monkeypatch) as sent:
-                await agent.send(*batch)
-            costs.append(len(sent))
-            await agent.settle()
-        trips.append(costs)
+    trips = [await costs(agent, lives(count), monkeypatch) for count in (1, 10, 200)]
     assert trips[0] == trips[1] == trips[2]
     assert 0 < max(trips[0]) <= ROUND_TRIPS_MAX
     assert await agent.count("units WHERE state = 'restocked'") == 211

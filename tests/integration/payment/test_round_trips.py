@@ -15,7 +15,7 @@ from tests.payments import (
     an_order,
     new_id,
 )
-from tests.round_trips import ROUND_TRIPS_MAX, counted_round_trips
+from tests.round_trips import ROUND_TRIPS_MAX, costs
 
 pytestmark = pytest.mark.asyncio
 
@@ -41,15 +41,7 @@ def lives(count: int, sandbox: Sandbox) -> list[list[Message]]:
 async def test_a_batch_costs_at_most_twelve_round_trips_whatever_its_size(
     payment: Drive, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trips = []
-    for count in (1, 10, 200):
-        costs = []
-        for batch in lives(count, sandbox):
-            with counted_round_trips(monkeypatch) as sent:
-                await payment.send(*batch)
-            costs.append(len(sent))
-            await payment.settle()
-        trips.append(costs)
+    trips = [await costs(payment, lives(count, sandbox), monkeypatch) for count in (1, 10, 200)]
     assert trips[0] == trips[1] == trips[2]
     assert 0 < max(trips[0]) <= ROUND_TRIPS_MAX
     assert await payment.count("refund_intents") == 211
